@@ -1,0 +1,150 @@
+"""Arrays in and out of files: `.npy`, `.npz` and pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from xgraph.diagnostics import did_you_mean, fail
+from xgraph.files import write_whole
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Signature: TypeAlias = Mapping[str, tuple[str, tuple[int | str, ...]]]
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+
+
+def read_inputs(texts: Iterable[str], wanted: Signature, *, resize: bool) -> dict[str, Array]:
+    """The arrays of `name=file` texts, or of `.npz` files that hold several by name.
+
+    A picture becomes float32 in [0, 1], channels first, a batch of one; `resize` brings it to the
+    size the network takes.
+    """
+    found: dict[str, Array] = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        entries = {name: file} if equals else dict.fromkeys(_names(text), text)
+        for key, path in entries.items():
+            if key in found:
+                raise fail("duplicate-name", f"input `{key}` is given twice", origin=text)
+            if key not in wanted:
+                raise fail(
+                    "unknown-input",
+                    f"the network has no input `{key}`",
+                    origin=text,
+                    help=did_you_mean(key, wanted)
+                    or "its inputs are " + ", ".join(f"`{n}`" for n in wanted),
+                )
+            found[key] = _read(Path(path), key, wanted[key][1], resize=resize)
+    return found
+
+
+def _names(text: str) -> list[str]:
+    if not text.endswith(".npz"):
+        raise fail(
+            "bad-input",
+            f"`{text}` is not of the form name=file",
+            origin=text,
+            help="for example `--input image=photo.png`, or an .npz file of arrays by name",
+        )
+    with _opened(Path(text)) as archive:
+        return list(archive.files)
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise fail("missing-file", "there is no such file", origin=str(path)) from None
+    except (OSError, ValueError, EOFError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "it cannot be read"
+        if "pickle" in reason.lower():
+            reason = "it is no array, or holds Python objects, which are never loaded"
+        raise fail("bad-input", f"not a numpy file: {reason}", origin=str(path)) from None
+    except Exception as error:  # zipfile's and zlib's own
+        raise fail("bad-input", f"not a numpy file: {error}", origin=str(path)) from None
+
+
+def _read(path: Path, name: str, dims: tuple[int | str, ...], *, resize: bool) -> Array:
+    if path.suffix.lower() in PICTURES:
+        return _picture(path, name, dims, resize=resize)
+    if path.is_dir():
+        raise fail("is-a-directory", "this is a folder", origin=str(path))
+    loaded = _opened(path)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    if name not in loaded.files:
+        held = ", ".join(f"`{n}`" for n in loaded.files)
+        raise fail(
+            "bad-input", f"it has no array `{name}`", origin=str(path), help=f"it has {held}"
+        )
+    try:
+        return np.asarray(loaded[name])
+    except (OSError, ValueError, EOFError) as error:
+        raise fail(
+            "bad-input", f"array `{name}` cannot be read: {error}", origin=str(path)
+        ) from None
+
+
+def _picture(path: Path, name: str, dims: tuple[int | str, ...], *, resize: bool) -> Array:
+    from xgraph.driver import require
+
+    require("PIL")
+    from PIL import Image
+
+    if len(dims) != 4 or dims[1] not in (1, 3):
+        raise fail(
+            "bad-input",
+            f"input `{name}` is not a picture: it takes {_dims(dims)}",
+            origin=str(path),
+            help="give it an .npy file",
+        )
+    try:
+        with Image.open(path) as opened:
+            image = opened.convert("L" if dims[1] == 1 else "RGB")
+    except FileNotFoundError:
+        raise fail("missing-file", "there is no such file", origin=str(path)) from None
+    except Exception as error:  # Pillow raises many kinds on a damaged file
+        raise fail("bad-input", f"not a picture: {error}", origin=str(path)) from None
+    height, width = dims[2], dims[3]
+    if isinstance(height, int) and isinstance(width, int) and image.size != (width, height):
+        if not resize:
+            raise fail(
+                "input-shape",
+                f"the picture is {image.size[0]} x {image.size[1]}, and input `{name}` takes"
+                f" {width} x {height} pixels",
+                origin=str(path),
+                help="`--resize` brings it to that size",
+            )
+        image = image.resize((width, height))
+    pixels = np.asarray(image, np.float32) / 255
+    channels_first = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return np.ascontiguousarray(channels_first[None])
+
+
+def _dims(dims: Iterable[int | str]) -> str:
+    return f"[{', '.join(map(str, dims))}]"
+
+
+def write_outputs(path: Path, outputs: Mapping[str, Array]) -> None:
+    """An `.npz` of arrays by name, written whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **outputs)  # type: ignore[arg-type]
+    write_whole(path, buffer.getvalue())
+
+
+def summarise(outputs: Mapping[str, Array]) -> str:
+    """Shape, range and, for vectors, the largest entry of every output."""
+    lines = []
+    for name, array in outputs.items():
+        low, mean, high = float(array.min()), float(array.mean()), float(array.max())
+        lines.append(f"{name}  {array.dtype}{list(array.shape)}")
+        lines.append(f"  from {low:.6g} to {high:.6g}, mean {mean:.6g}")
+        if array.ndim == 2:
+            top = ", ".join(f"{i} ({row[i]:.4g})" for row in array[:8] for i in [int(row.argmax())])
+            lines.append(f"  largest entry of each sample: {top}{' ...' if len(array) > 8 else ''}")
+    return "\n".join(lines)

@@ -1,0 +1,683 @@
+"""Declarations: from the syntax tree of a document to protos, points and scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+from xgraph.build.layers import (
+    Datum,
+    Flow,
+    body,
+    chain,
+    check_free,
+    constant,
+    evaluate,
+    integer,
+    layer_chain,
+    register,
+    sources,
+    stages,
+)
+from xgraph.build.model import (
+    BROKEN,
+    BlockDef,
+    Env,
+    Place,
+    PlaceArray,
+    Point,
+    Source,
+    Stop,
+    Wire,
+)
+from xgraph.build.names import connect_name, route_name
+from xgraph.build.state import Context, State
+from xgraph.diagnostics import Label, did_you_mean
+from xgraph.grammar import tree as t
+from xgraph.grammar.format import format_tree
+from xgraph.ir import scope as scopes
+from xgraph.ir.attrs import MAX_SIZE, Attrs
+from xgraph.ir.op import Fault
+from xgraph.ir.types import BATCH, Axis, DType, Expr, axis_name, symbol
+from xgraph.ops import INPUT, OPS, ROUTERS
+from xgraph.source import Span
+
+MERGES = ("concat", "add", "mul", "max")
+Settings = Mapping[str, object]
+
+META: dict[str, dict[str, tuple[float, float]]] = {
+    "modality": {"informativeness": (0.0, 1.0)},
+    "superlayer": {"informativeness": (0.0, 1.0), "scale": (0.0, float(MAX_SIZE))},
+    "fusion": {},
+    "connect": {"weight": (0.0, float(MAX_SIZE))},
+}
+"""Measured numbers that may stand behind `with`, and their bounds."""
+
+
+@final
+@dataclass
+class Reading:
+    """What the declarations of a document came to."""
+
+    name: str = "network"
+    modalities: dict[str, Point] = field(default_factory=dict)
+    outputs: dict[str, tuple[Source, Span]] = field(default_factory=dict)
+    prelude: list[str] = field(default_factory=list)
+    params: dict[str, Span] = field(default_factory=dict)
+    named: Span | None = None
+
+
+@final
+class Declarer:
+    """Reads declarations in order. `load` brings the document of another file's blocks."""
+
+    def __init__(
+        self, state: State, settings: Settings, load: Callable[[t.Use], t.Document | None]
+    ) -> None:
+        self.state = state
+        self.reading = Reading()
+        self._settings = settings
+        self._load = load
+        self._shared = Env()
+        """What blocks see: params, dims, constants and blocks."""
+        env = Env(self._shared)
+        self._top = Context(state, env, "", None, state.addresses, ())
+
+    def read(self, declarations: Iterable[t.Declaration], ctx: Context | None = None) -> None:
+        """Read declarations; a mistake in one does not keep the next from being read."""
+        for tree in declarations:
+            try:
+                self.state.step(tree.span)
+                self._declare(tree, ctx or self._top)
+            except Stop:
+                self._mark_broken(tree)
+
+    def _mark_broken(self, tree: t.Declaration) -> None:
+        name = getattr(tree, "name", None)
+        if isinstance(name, t.Name) and self._top.env.get(name.name) is None:
+            self._top.env.set(name.name, BROKEN)
+
+    def _declare(self, tree: t.Declaration, ctx: Context) -> None:
+        match tree:
+            case t.Network():
+                self._network(tree)
+            case t.Param():
+                self._param(tree)
+            case t.Dim():
+                self._dim(tree)
+            case t.Use():
+                self._use(tree)
+            case t.Modality():
+                self._modality(tree, ctx)
+            case t.Let():
+                self._let(tree, ctx)
+            case t.Block():
+                self._block(tree)
+            case t.SuperLayer():
+                self._superlayer(tree, ctx)
+            case t.Fusion():
+                self._fusion(tree, ctx)
+            case t.Connect():
+                self._connect(tree, ctx)
+            case t.Route():
+                self._route(tree, ctx)
+            case t.Each():
+                self._each(tree, ctx)
+            case t.Output():
+                self._output(tree, ctx)
+            case t.IfDecl():
+                self._if(tree, ctx)
+            case t.RepeatDecl():
+                self._repeat(tree, ctx)
+
+    # -------------------------------------------------------------------- without layers
+
+    def _network(self, tree: t.Network) -> None:
+        if self.reading.named is not None:
+            self.state.stop(
+                "duplicate-name",
+                "a file describes one network",
+                tree.span,
+                notes=[Label(self.reading.named, "named here")],
+            )
+        self.reading.name, self.reading.named = tree.name.name, tree.span
+
+    def _share(self, name: t.Name, value: Datum) -> None:
+        """Bind a name that blocks see too."""
+        self._check_new(name)
+        self._shared.set(name.name, value)
+
+    def _check_new(self, name: t.Name) -> None:
+        check_free(name, self._top)
+        if self._shared.here(name.name) is not None:
+            self.state.stop("duplicate-name", f"`{name.name}` is declared twice", name.span)
+
+    def _param(self, tree: t.Param) -> None:
+        name = tree.name.name
+        default = constant(tree.default, self._top, words=True)
+        value = self._settings.get(name, default)
+        if _sort(value) != _sort(default) and not (_sort(value), _sort(default)) == (
+            "an integer",
+            "a number",
+        ):
+            self.state.stop(
+                "bad-setting",
+                f"`{name}` is set to {value}, and its default is {_sort(default)}",
+                tree.span,
+            )
+        self._share(tree.name, value)
+        self.reading.params[name] = tree.span
+        self.reading.prelude.append(f"param {name} = {_constant_text(value)}")
+
+    def _dim(self, tree: t.Dim) -> None:
+        name = tree.name.name
+        if name == BATCH:
+            self.state.stop(
+                "name-taken", f"`{BATCH}` is the batch, which is never declared", tree.name.span
+            )
+        dim: Axis | Expr = symbol(name)
+        if tree.size is not None:
+            dim = Axis(name, integer(tree.size, self._top, 1, MAX_SIZE, "the size of a `dim`"))
+        self._share(tree.name, dim)
+        self.state.dims[name] = dim
+        size = f" = {int(dim)}" if isinstance(dim, Axis) else ""
+        self.reading.prelude.append(f"dim {name}{size}")
+
+    def _use(self, tree: t.Use) -> None:
+        document = self._load(tree)
+        if document is None:
+            return
+        for inner in document.declarations:
+            if isinstance(inner, (t.Block, t.Use, t.Network)) or (
+                isinstance(inner, t.Let) and not isinstance(inner.value, t.Chain)
+            ):
+                if not isinstance(inner, t.Network):
+                    self.read([inner])
+            else:
+                self.state.report.error(
+                    "not-a-block",
+                    "a file that is used may hold blocks and constants only",
+                    inner.span,
+                    notes=[Label(tree.span, "used here")],
+                )
+
+    def _block(self, tree: t.Block) -> None:
+        seen: set[str] = set()
+        for parameter in tree.parameters:
+            word = parameter.name.name
+            if word in OPS and word not in ROUTERS:
+                self.state.stop(
+                    "name-taken", f"`{word}` is a layer; choose another name", parameter.span
+                )
+            if word in seen or word in ("in", "len"):
+                self.state.stop(
+                    "duplicate-name", f"a parameter cannot be called `{word}` here", parameter.span
+                )
+            seen.add(word)
+        self._share(tree.name, BlockDef(tree, self._shared))
+        self.reading.prelude.append(format_tree(tree))
+
+    # ----------------------------------------------------------------------- with layers
+
+    def _modality(self, tree: t.Modality, ctx: Context) -> None:
+        self._check_new(tree.name)
+        if ctx.frames:
+            self.state.stop(
+                "misplaced", "a modality is declared outside `each`", tree.span,
+                help="give it the axis: `modality video: [T, 3, 32, 32]`",
+            )  # fmt: skip
+        name = tree.name.name
+        dims = tuple(self._size(item, ctx) for item in tree.shape.items)
+        dtype = tree.dtype.name if tree.dtype else "f32"
+        if dtype not in (DType.F32.value, DType.I64.value):
+            self.state.stop(
+                "bad-dtype",
+                f"a modality is f32 or i64, not `{dtype}`",
+                tree.dtype.span if tree.dtype else tree.span,
+            )
+        scope = scopes.Modality(
+            address=name,
+            parent=ctx.scope,
+            span=tree.span,
+            meta=self._meta(tree.meta, "modality", ctx),
+        )
+        self.state.enter(scope)
+        self.state.addresses.take(name)
+        attrs = Attrs(shape=(symbol(BATCH), *dims), dtype=dtype)
+        made = self.state.proto(INPUT, (), attrs, name, scope, tree.name.span, ())
+        point = Point(name, Wire(made), (), tree.name.span, mergeable=False)
+        self.state.points[name] = point
+        self.reading.modalities[name] = point
+        ctx.env.set(name, Place(name, (point,), declared=tree.name.span))
+
+    def _size(self, tree: t.Expression, ctx: Context) -> int | Expr:
+        value = constant(tree, ctx)
+        if isinstance(value, Expr):
+            return value
+        if isinstance(value, Axis):
+            return value
+        return integer(tree, ctx, 1, MAX_SIZE, "a size")
+
+    def _meta(self, entries: tuple[t.Entry, ...], kind: str, ctx: Context) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        known = META[kind]
+        for entry in entries:
+            key = entry.key.name
+            if key not in known:
+                listed = ", ".join(f"`{k}`" for k in known) or "nothing"
+                self.state.stop(
+                    "unknown-key",
+                    f"`with` of a {kind} knows no `{key}`",
+                    entry.key.span,
+                    help=did_you_mean(key, known) or f"it may hold {listed}",
+                )
+            if key in found:
+                self.state.stop("duplicate-name", f"`{key}` is given twice", entry.span)
+            value = constant(entry.value, ctx)
+            low, high = known[key]
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                self.state.stop("bad-number", f"`{key}` must be a number", entry.value.span)
+            if not low <= value <= high:
+                bound = f"from {low:g} to {high:g}" if high < MAX_SIZE else f"at least {low:g}"
+                self.state.stop("bad-number", f"`{key}` must be {bound}", entry.value.span)
+            found[key] = value
+        return found
+
+    def _let(self, tree: t.Let, ctx: Context) -> None:
+        self._check_new(tree.name)
+        name = tree.name.name
+        if not self._makes_layers(tree.value, ctx):
+            value = evaluate(tree.value, ctx)
+            if sources(value) is None and not isinstance(value, PlaceArray):
+                self._share(tree.name, value)
+                self.reading.prelude.append(f"let {name} = {_constant_text(value)}")
+                return
+        scope = self.state.enter(scopes.Let(address=name, parent=ctx.scope, span=tree.span))
+        self.state.addresses.take(name)
+        out = chain(tree.value, ctx.under(scope), None, name)
+        self._end(name, out, tree.name.span, ctx, mergeable=False)
+
+    def _makes_layers(self, tree: t.Expression, ctx: Context) -> bool:
+        parts = list(stages(tree, ctx))
+        return len(parts) > 1 or isinstance(parts[0], t.Repeat) or (
+            isinstance(parts[0], t.Call)
+            and isinstance(parts[0].function, t.Name)
+            and (
+                parts[0].function.name in OPS
+                or isinstance(ctx.env.get(parts[0].function.name), BlockDef)
+            )
+        )  # fmt: skip
+
+    def _end(self, name: str, out: Flow, span: Span, ctx: Context, *, mergeable: bool) -> Place:
+        """Bind `name` to values; one of them alone is a point."""
+        place = Place(name, (), declared=span)
+        register(place, out, span, ctx, mergeable=mergeable)
+        ctx.env.set(name, place)
+        return place
+
+    def _superlayer(self, tree: t.SuperLayer, ctx: Context) -> None:
+        name = tree.name.name
+        meta = self._meta(tree.meta, "superlayer", ctx)
+        if tree.count is None:
+            self._check_new(tree.name)
+            self.state.addresses.take(name)
+            ctx.env.set(name, self._one(tree, name, None, meta, ctx))
+            return
+        array, first, count = self._array(tree, ctx)
+        for index in range(first, first + count):
+            array.items.append(self._one(tree, f"{name}.{index}", index, meta, ctx))
+        ctx.env.set(name, array)
+
+    def _array(self, tree: t.SuperLayer, ctx: Context) -> tuple[PlaceArray, int, int]:
+        """The array that `tree` begins or goes on with, its first index here, and how many."""
+        assert tree.count is not None
+        name, limit = tree.name.name, self.state.limits.repeat
+        found = ctx.env.here(name)
+        if not isinstance(tree.count, t.Range):
+            self._check_new(tree.name)
+            self.state.addresses.take(name)
+            count = integer(tree.count, ctx, 1, limit, "the number of copies")
+            return PlaceArray(name, [], tree.name.span), 0, count
+        if not isinstance(found, PlaceArray):
+            self._check_new(tree.name)
+            self.state.addresses.take(name)
+            found = PlaceArray(name, [], tree.name.span)
+        first = integer(tree.count.low, ctx, 0, limit, "the first index")
+        last = integer(tree.count.high, ctx, first, limit, "the last index")
+        if first != len(found.items):
+            self.state.stop(
+                "bad-index",
+                f"the next element of `{name}` is {len(found.items)}, not {first}",
+                tree.count.span,
+                help="the pieces of an array are declared in order, from 0",
+            )
+        return found, first, last - first + 1
+
+    def _one(
+        self,
+        tree: t.SuperLayer,
+        address: str,
+        index: int | None,
+        meta: dict[str, Any],
+        ctx: Context,
+    ) -> Place:
+        scope = scopes.SuperLayer(
+            address=address, parent=ctx.scope, span=tree.span, index=index, meta=meta
+        )
+        inner = ctx.inside(self.state.enter(scope))
+        if index is not None:
+            inner.env.set("index", index)
+        return self._bodied(tree, address, inner, ctx)
+
+    def _fusion(self, tree: t.Fusion, ctx: Context) -> None:
+        self._check_new(tree.name)
+        name = tree.name.name
+        meta = self._meta(tree.meta, "fusion", ctx)
+        scope = scopes.Fusion(address=name, parent=ctx.scope, span=tree.span, meta=meta)
+        self.state.addresses.take(name)
+        inner = ctx.inside(self.state.enter(scope))
+        ctx.env.set(name, self._bodied(tree, name, inner, ctx))
+
+    def _bodied(
+        self, tree: t.SuperLayer | t.Fusion, address: str, inner: Context, ctx: Context
+    ) -> Place:
+        """The arguments and body of a super-layer or fusion; its points become members."""
+        place = Place(address, (), declared=tree.name.span)
+        start = Flow(tuple(self._argument_values(tree, address, inner, ctx)))
+        entry = Place(f"{address}.in", (), declared=tree.name.span)
+        register(entry, start, tree.name.span, inner)
+        inner.env.set("in", entry)
+        place.members["in"] = entry
+        flow = Flow(entry.values) if entry.values else None
+        out = body(tree.body, inner, flow, place)
+        register(place, out, tree.name.span, inner)
+        return place
+
+    def _argument_values(
+        self, tree: t.SuperLayer | t.Fusion, address: str, inner: Context, ctx: Context
+    ) -> Iterable[Source]:
+        for index, argument in enumerate(tree.arguments):
+            scope = scopes.Argument(
+                address=address, parent=inner.scope, span=argument.span, index=index
+            )
+            self.state.enter(scope)
+            where = replace(inner.under(scope), env=ctx.env)
+            try:
+                out = chain(argument, where, None)
+            except Stop:
+                out = Flow((self.state.broken(argument.span, inner.frames),))
+            for source in out.sources:
+                yield self.state.carried(source, inner.frames, argument.span)
+
+    # ------------------------------------------------------------ connections and routers
+
+    def _points(self, tree: t.Expression, ctx: Context) -> list[Place]:
+        found = evaluate(tree, ctx)
+        places = list(found) if isinstance(found, tuple) else [found]
+        for place in places:
+            if isinstance(place, PlaceArray):
+                self.state.stop(
+                    "unknown-point",
+                    f"`{place.address}` is an array",
+                    tree.span,
+                    help=f"`{place.address}[*]` is all of it",
+                )
+            if not isinstance(place, Place) or place.point is None:
+                self.state.stop(
+                    "unknown-point", f"`{format_tree(tree)}` is not a point", tree.span,
+                    help="a point is a label inside a super-layer, or a super-layer itself",
+                )  # fmt: skip
+        return places
+
+    def _targets(self, trees: tuple[t.Expression, ...], ctx: Context) -> list[tuple[Point, Span]]:
+        targets: list[tuple[Point, Span]] = []
+        for tree in trees:
+            for place in self._points(tree, ctx):
+                point = place.point
+                assert point is not None
+                if not point.mergeable:
+                    self.state.stop(
+                        "unknown-point",
+                        f"nothing can be merged into `{point.address}`",
+                        tree.span,
+                        notes=[Label(point.span, "it is not inside a super-layer or fusion")],
+                        help="merge where a super-layer begins: `name.in`",
+                    )
+                if any(point is other for other, _ in targets):
+                    self.state.stop(
+                        "duplicate-name", f"`{format_tree(tree)}` is named twice", tree.span
+                    )
+                targets.append((point, tree.span))
+        return targets
+
+    def _connect(self, tree: t.Connect, ctx: Context) -> None:
+        places = self._points(tree.source, ctx)
+        if len(places) != 1:
+            self.state.stop(
+                "wrong-arity", "a connection has one source", tree.source.span,
+                help="write one `connect` for each, or a `route` that mixes them",
+            )  # fmt: skip
+        source = places[0].point
+        assert source is not None
+        targets = self._targets(tree.targets, ctx)
+        for point, span in targets:
+            if point is source:
+                self.state.stop(
+                    "self-connection", f"`{point.address}` is connected to itself", span,
+                    help="connect two different points",
+                )  # fmt: skip
+        by = tree.by.name if tree.by else "concat"
+        if tree.by and by not in MERGES:
+            listed = ", ".join(f"`{m}`" for m in MERGES)
+            self.state.stop(
+                "unknown-merge",
+                f"values cannot be merged by `{by}`",
+                tree.by.span,
+                help=did_you_mean(by, MERGES) or f"they merge by {listed}",
+            )
+        frames = self._common_frames(targets)
+        address = self.state.addresses.unique(
+            connect_name(source.address, [p.address for p, _ in targets])
+        )
+        scope = scopes.Connect(
+            address=address,
+            parent=ctx.scope,
+            span=tree.span,
+            source=source.address,
+            targets=tuple(p.address for p, _ in targets),
+            by=by,
+            meta=self._meta(tree.meta, "connect", ctx),
+        )
+        self.state.enter(scope)
+        inner = replace(ctx.inside(scope), frames=frames)
+        flow = Flow((source.own,))
+        if tree.via is not None:
+            flow = chain(tree.via, inner, flow)
+            if len(flow.sources) != 1:
+                self.state.stop("wrong-arity", "`via` must end in one value", tree.via.span)
+        for point, span in targets:
+            self._merge(by, point, flow.sources[0], inner, tree, span)
+
+    def _merge(
+        self, by: str, point: Point, value: Source, ctx: Context, tree: t.Connect, span: Span
+    ) -> None:
+        made = self.state.proto(
+            OPS[by],
+            (point.stream, value),
+            OPS[by].check_attrs({}),
+            f"{ctx.prefix}{ctx.names.fresh(by)}",
+            ctx.scope,
+            span,
+            ctx.frames,
+        )
+        made.rebinds = (point.address,)
+        made.input_spans = (point.span, tree.via.span if tree.via else tree.source.span)
+        point.stream = Wire(made)
+
+    def _common_frames(self, targets: list[tuple[Point, Span]]) -> tuple[str, ...]:
+        frames = targets[0][0].frames
+        for point, span in targets[1:]:
+            if point.frames != frames:
+                self.state.stop("misplaced", "targets must stand within the same `each`", span)
+        return frames
+
+    def _route(self, tree: t.Route, ctx: Context) -> None:
+        router = tree.router.name
+        chosen = ctx.env.get(router)
+        if isinstance(chosen, str):
+            router = str(chosen)
+        if router not in ROUTERS:
+            listed = ", ".join(f"`{r}`" for r in ROUTERS)
+            self.state.stop(
+                "unknown-router",
+                f"no router is called `{router}`",
+                tree.router.span,
+                help=did_you_mean(router, ROUTERS) or f"there are {listed}",
+            )
+        op = OPS[router]
+        read = [(place, part.span) for part in tree.sources for place in self._points(part, ctx)]
+        targets = self._targets(tree.targets or tree.sources, ctx)
+        frames = self._common_frames(targets)
+        names = [place.address for place, _ in read], [p.address for p, _ in targets]
+        address = self.state.addresses.unique(route_name(router, *names))
+        scope = scopes.Route(
+            address=address,
+            parent=ctx.scope,
+            span=tree.span,
+            sources=tuple(names[0]),
+            targets=tuple(names[1]),
+        )
+        self.state.enter(scope)
+        spans: dict[str, Span] = {}
+        attrs = self._route_attrs(tree, len(targets), spans, ctx)
+        try:
+            checked = op.check_attrs(attrs)
+        except Fault as fault:
+            where = spans.get(fault.attr or "", tree.span)
+            self.state.stop(fault.id, fault.message, where, help=fault.help)
+        streams = [place.point.stream for place, _ in read if place.point]
+        made = self.state.proto(op, streams, checked, address, scope, tree.span, frames)
+        made.input_spans = tuple(span for _, span in read)
+        made.attr_spans = spans
+        made.rebinds = tuple(names[1])
+        for index, (point, _) in enumerate(targets):
+            point.stream = Wire(made, index)
+
+    def _route_attrs(
+        self, tree: t.Route, outputs: int, spans: dict[str, Span], ctx: Context
+    ) -> dict[str, Any]:
+        attrs: dict[str, Any] = {"outputs": outputs}
+        for entry in tree.meta:
+            key = entry.key.name
+            if key in attrs or key == "layers":
+                self.state.stop(
+                    "duplicate-name" if key in spans else "unknown-attribute",
+                    f"`{key}` cannot be set here",
+                    entry.span,
+                    help="it follows from the targets" if key == "outputs" else None,
+                )
+            attrs[key] = constant(entry.value, ctx, words=True)
+            spans[key] = entry.span
+        if tree.via is not None:
+            attrs["layers"] = layer_chain(tree.via, ctx)
+            spans["layers"] = tree.via.span
+        return attrs
+
+    # ----------------------------------------------------------------- around and outwards
+
+    def _each(self, tree: t.Each, ctx: Context) -> None:
+        axis = tree.axis.name
+        if axis not in self.state.dims:
+            self.state.stop(
+                "unknown-axis",
+                f"no `dim` is called `{axis}`",
+                tree.axis.span,
+                help=did_you_mean(axis, self.state.dims) or f"declare it first: `dim {axis}`",
+            )
+        if axis in ctx.frames:
+            self.state.stop("misplaced", f"`each {axis}` stands within itself", tree.axis.span)
+        scope = scopes.Each(
+            address=ctx.prefix.rstrip("."), parent=ctx.scope, span=tree.span, axis=axis
+        )
+        self.state.enter(scope)
+        frames = (*ctx.frames, axis)
+        self.state.each(frames, scope)
+        self.read(tree.declarations, replace(ctx, scope=scope, frames=frames))
+
+    def _output(self, tree: t.Output, ctx: Context) -> None:
+        name = tree.name.name
+        if name in self.reading.outputs:
+            self.state.stop(
+                "duplicate-name",
+                f"output `{name}` is declared twice",
+                tree.name.span,
+                notes=[Label(self.reading.outputs[name][1], "first here")],
+            )
+        top = replace(ctx, frames=())
+        if tree.value is None:
+            found = sources(evaluate(tree.name, top))
+            flow = Flow(found or ())
+        else:
+            scope = self.state.enter(scopes.Output(address=name, parent=ctx.scope, span=tree.span))
+            local = self.state.addresses.unique(name)
+            flow = chain(tree.value, top.under(scope), None, local)
+        if len(flow.sources) != 1:
+            self.state.stop(
+                "wrong-arity",
+                f"output `{name}` must be one value, not {len(flow.sources)}",
+                tree.span,
+                help="bring them together: `concat(...)`, `mean(...)`",
+            )
+        source = self.state.carried(flow.sources[0], (), tree.span)
+        self.reading.outputs[name] = (source, tree.name.span)
+
+    def _if(self, tree: t.IfDecl, ctx: Context) -> None:
+        value = constant(tree.condition, ctx, words=True)
+        if not isinstance(value, bool):
+            self.state.stop(
+                "not-a-condition", "a condition must be true or false", tree.condition.span
+            )
+        self.read(tree.yes if value else tree.no, ctx)
+
+    def _repeat(self, tree: t.RepeatDecl, ctx: Context) -> None:
+        limit = self.state.limits.repeat
+        for number in range(integer(tree.count, ctx, 0, limit, "a repeat count")):
+            self.state.step(tree.span)
+            if tree.variable is not None:
+                ctx.env.set(tree.variable.name, number)
+            self.read(tree.declarations, ctx)
+
+    def check_settings(self) -> None:
+        """Report settings that no `param` takes."""
+        for name in self._settings:
+            if name not in self.reading.params:
+                known = ", ".join(f"`{p}`" for p in self.reading.params)
+                self.state.report.error(
+                    "unknown-setting",
+                    f"the network has no param `{name}`",
+                    None,
+                    origin=f"--set {name}",
+                    help=did_you_mean(name, self.reading.params)
+                    or (f"its params are {known}" if known else "it has none"),
+                )
+
+
+def _sort(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int):
+        return "an integer"
+    if isinstance(value, float):
+        return "a number"
+    return "a word" if isinstance(value, str) else "a list"
+
+
+def _constant_text(value: Datum) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_constant_text, value))}]"
+    if isinstance(value, (Expr, Axis)):
+        return axis_name(value) or str(value)
+    return str(value)

@@ -1,0 +1,177 @@
+"""What one reading of a document keeps: diagnostics, protos, scopes, and budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NoReturn, TypeVar, final
+
+from xgraph.build.model import Env, Frames, Limits, Point, Proto, Source, Stop, Wire
+from xgraph.build.names import Names
+from xgraph.diagnostics import Label, Report
+from xgraph.ir.attrs import Attrs
+from xgraph.ir.op import OpSpec
+from xgraph.ir.scope import Each, Scope
+from xgraph.ir.types import Dim
+from xgraph.ops import ENTER, LEAVE
+from xgraph.source import Span
+
+S = TypeVar("S", bound=Scope)
+
+
+@final
+class State:
+    """Shared by every context of one reading."""
+
+    def __init__(self, report: Report, limits: Limits) -> None:
+        self.report = report
+        self.limits = limits
+        self.protos: list[Proto] = []
+        self.scopes: list[Scope] = []
+        self.points: dict[str, Point] = {}
+        self.dims: dict[str, Dim] = {}
+        self.addresses = Names()
+        """Names at the top of the address space."""
+        self._steps = 0
+        self._crossings: dict[tuple[int, str, str], Wire] = {}
+        self._each: dict[Frames, Each] = {}
+
+    def stop(
+        self,
+        id: str,  # noqa: A002
+        message: str,
+        span: Span,
+        text: str = "",
+        *,
+        notes: Iterable[Label] = (),
+        help: str | None = None,  # noqa: A002
+    ) -> NoReturn:
+        """Report a mistake and give up the statement at hand."""
+        self.report.error(id, message, span, text, notes=notes, help=help)
+        raise Stop
+
+    def step(self, span: Span) -> None:
+        """Count work, so that no file can make the compiler run for ever."""
+        self._steps += 1
+        if self._steps > self.limits.steps:
+            self.stop(
+                "too-large",
+                f"the network takes more than {self.limits.steps} steps to write out",
+                span,
+                help="a `repeat` or a block within blocks grows too far; `--limit steps=N` raises it",
+            )
+
+    def proto(
+        self,
+        op: OpSpec | None,
+        inputs: Iterable[Source],
+        attrs: Attrs,
+        address: str,
+        scope: Scope | None,
+        span: Span,
+        frames: Frames,
+    ) -> Proto:
+        """Note an op that will be applied."""
+        if len(self.protos) >= self.limits.nodes:
+            self.stop(
+                "too-large",
+                f"the network has more than {self.limits.nodes} layers",
+                span,
+                help="`--limit nodes=N` raises the limit",
+            )
+        values = [self.carried(source, frames, span) for source in inputs]
+        ports = op.ports(len(values)) if op else ()
+        made = Proto(op, values, ports, attrs, address, scope, span, frames)
+        made.order = len(self.protos)
+        self.protos.append(made)
+        return made
+
+    def broken(self, span: Span, frames: Frames) -> Wire:
+        """A value where a mistake was reported."""
+        made = Proto(None, [], (), Attrs(), "", None, span, frames)
+        made.order = len(self.protos)
+        self.protos.append(made)
+        return Wire(made)
+
+    def enter(self, scope: S) -> S:
+        """Note a scope."""
+        self.scopes.append(scope)
+        return scope
+
+    def each(self, frames: Frames, scope: Each) -> None:
+        self._each[frames] = scope
+
+    # ------------------------------------------------------------------ crossing `each`
+
+    def carried(self, source: Source, frames: Frames, span: Span) -> Source:
+        """`source` as it is seen inside `frames`: stepped into them, or gathered out of its own."""
+        have = source.frames
+        common = 0
+        while common < min(len(have), len(frames)) and have[common] == frames[common]:
+            common += 1
+        for depth in range(len(have), common, -1):
+            source = self._leave(source, have[:depth], span)
+        for depth in range(common, len(frames)):
+            source = self._enter(source, frames[: depth + 1], span)
+        return source
+
+    def _leave(self, source: Source, frames: Frames, span: Span) -> Source:
+        axis = frames[-1]
+        attrs = Attrs(size=str(self.dims[axis]))
+        return self._cross(LEAVE, source, f"over_{axis}", attrs, frames[:-1], frames, span)
+
+    def _enter(self, source: Source, frames: Frames, span: Span) -> Source:
+        axis = frames[-1]
+        return self._cross(ENTER, source, f"per_{axis}", Attrs(axis=axis), frames, frames, span)
+
+    def _cross(
+        self,
+        op: OpSpec,
+        source: Source,
+        suffix: str,
+        attrs: Attrs,
+        frames: Frames,
+        each: Frames,
+        span: Span,
+    ) -> Wire:
+        key = (id(source), getattr(source, "index", 0), suffix)
+        if isinstance(source, Wire):
+            key = (id(source.proto), source.index, suffix)
+        if key not in self._crossings:
+            base = source.address if isinstance(source, Point) else source.proto.address
+            address = self.addresses.unique(f"{base.replace('.', '_')}_{suffix}")
+            made = Proto(op, [source], ("x",), attrs, address, self._each[each], span, frames)
+            made.order = len(self.protos)
+            self.protos.append(made)
+            self._crossings[key] = Wire(made)
+        return self._crossings[key]
+
+
+@final
+@dataclass(frozen=True)
+class Context:
+    """Where a statement stands: the names it sees, and where what it makes belongs."""
+
+    state: State
+    env: Env
+    prefix: str
+    scope: Scope | None
+    names: Names
+    frames: Frames
+    depth: int = 0
+    layers: bool = True
+    """Whether layers may be made here."""
+
+    def inside(self, scope: Scope, env: Env | None = None) -> Context:
+        """Within `scope`, which has a name of its own."""
+        return replace(
+            self,
+            scope=scope,
+            prefix=f"{scope.address}.",
+            names=Names(),
+            env=env or Env(self.env),
+        )
+
+    def under(self, scope: Scope) -> Context:
+        """Within `scope`, which adds no name."""
+        return replace(self, scope=scope)

@@ -1,0 +1,245 @@
+"""What xgraph tells a user who made a mistake: the facts of it, and how they are shown.
+
+A `Diagnostic` is data. Stages collect them in a `Report` and go on, so that one run shows every
+mistake; `DiagnosticError` carries them to the caller. A fault of xgraph itself is an
+`InternalError`, never a diagnostic.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal, TypeAlias, final
+
+from xgraph.source import Span
+
+Severity = Literal["error", "warning"]
+
+
+@final
+@dataclass(frozen=True)
+class Label:
+    """A place and what is to be said of it."""
+
+    span: Span
+    text: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Diagnostic:
+    """One mistake.
+
+    `id` names the fault (kebab-case), `message` is lower-case without a full stop, `label` is
+    where it went wrong, `notes` are where the other facts were written, `help` says what to do.
+    A mistake outside a text (a weights file, a flag) has an `origin` in place of a label.
+    """
+
+    id: str
+    message: str
+    label: Label | None = None
+    notes: tuple[Label, ...] = ()
+    help: str | None = None
+    severity: Severity = "error"
+    origin: str | None = None
+
+    def __str__(self) -> str:
+        return render(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(render(self))}</pre>"
+
+
+class DiagnosticError(Exception):
+    """The input has mistakes; `diagnostics` are all that were found."""
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__(*diagnostics)
+        self.diagnostics = diagnostics
+
+    def __str__(self) -> str:
+        return "\n\n".join(render(d) for d in self.diagnostics)
+
+    def _render_traceback_(self) -> list[str]:
+        """What Jupyter shows in place of a traceback."""
+        return str(self).splitlines()
+
+
+class InternalError(Exception):
+    """A bug in xgraph: which stage failed, on what graph."""
+
+    def __init__(self, stage: str, message: str, graph_text: str = "") -> None:
+        super().__init__(f"internal error in {stage}: {message}")
+        self.stage = stage
+        self.graph_text = graph_text
+
+
+@final
+class Report:
+    """A collector: the diagnostics of one run, in the order they were found, each once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, object], Diagnostic] = {}
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        where: object = diagnostic.origin
+        if diagnostic.label:
+            span = diagnostic.label.span
+            where = (span.source.name, span.start, span.end)
+        self._found.setdefault((diagnostic.id, diagnostic.message, where), diagnostic)
+
+    def error(
+        self,
+        id: str,  # noqa: A002 - the field's own name
+        message: str,
+        span: Span | None,
+        text: str = "",
+        *,
+        notes: Iterable[Label] = (),
+        help: str | None = None,  # noqa: A002
+        origin: str | None = None,
+    ) -> None:
+        label = Label(span, text) if span else None
+        self.add(Diagnostic(id, message, label, tuple(notes), help, "error", origin))
+
+    def warn(
+        self,
+        id: str,  # noqa: A002
+        message: str,
+        span: Span | None,
+        text: str = "",
+        *,
+        help: str | None = None,  # noqa: A002
+    ) -> None:
+        label = Label(span, text) if span else None
+        self.add(Diagnostic(id, message, label, (), help, "warning"))
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        return [d for d in self if d.severity == "error"]
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        return [d for d in self if d.severity == "warning"]
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(sorted(self._found.values(), key=_order))
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def raise_errors(self) -> None:
+        """Raise `DiagnosticError` if anything found is an error."""
+        if self.errors:
+            raise DiagnosticError(*self)
+
+
+def _order(d: Diagnostic) -> tuple[str, int]:
+    return (d.label.span.source.name, d.label.span.start) if d.label else ("", 0)
+
+
+def fail(
+    id: str,  # noqa: A002
+    message: str,
+    *,
+    span: Span | None = None,
+    text: str = "",
+    origin: str | None = None,
+    help: str | None = None,  # noqa: A002
+) -> DiagnosticError:
+    """A `DiagnosticError` of one diagnostic, to be raised."""
+    label = Label(span, text) if span else None
+    return DiagnosticError(Diagnostic(id, message, label, (), help, "error", origin))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A help text that names the known word nearest to `name`, if one is near."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else None
+
+
+# ------------------------------------------------------------------------------- rendering
+
+_COLOURS = {"error": "\033[1;31m", "warning": "\033[1;33m", "blue": "\033[1;34m"}
+Paint: TypeAlias = Callable[[str, str], str]
+_BOLD, _RESET = "\033[1m", "\033[0m"
+
+
+def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
+    """The text a person sees: message, the lines concerned with carets, help."""
+
+    def paint(text: str, code: str) -> str:
+        return f"{code}{text}{_RESET}" if colour and text else text
+
+    d = diagnostic
+    head = paint(f"{d.severity}[{d.id}]", _COLOURS[d.severity])
+    lines = [head + paint(f": {d.message}", _BOLD)]
+    if d.label is not None:
+        notes = [n for n in d.notes if n.span.source is d.label.span.source]
+        lines += _excerpt(d.label, notes, d.severity, paint)
+        for note in d.notes:
+            if note.span.source is not d.label.span.source:
+                lines += _excerpt(note, [], "blue", paint)
+    elif d.origin is not None:
+        lines.append(paint("  --> ", _COLOURS["blue"]) + printable(d.origin))
+    if d.help:
+        lines.append(paint("help", _COLOURS["blue"]) + f": {d.help}")
+    return "\n".join(lines)
+
+
+def _excerpt(label: Label, notes: list[Label], tone: str, paint: Paint) -> list[str]:
+    rows: dict[int, list[tuple[Label, str]]] = {}
+    for part in [label, *notes]:
+        rows.setdefault(part.span.line, []).append((part, "^" if part is label else "-"))
+    width = len(str(max(rows)))
+    blue = _COLOURS["blue"]
+    bar = " " * width + " |"
+    out = [paint(" " * width + "--> ", blue) + printable(str(label.span)), paint(bar, blue)]
+    before = None
+    for number in sorted(rows):
+        if before is not None and number > before + 1:
+            out.append(paint("...", blue))
+        text = label.span.source.line(number)
+        shown = printable(text, tabs="    ")
+        shown, cut = _window(shown, text, rows[number][0][0].span.column)
+        out.append(paint(f"{number:>{width}} | ", blue) + shown)
+        for part, mark in sorted(rows[number], key=lambda row: -row[0].span.column):
+            start = part.span.column - 1
+            stop = max(start + 1, min(start + part.span.end - part.span.start, len(text)))
+            indent = _columns(text[:start]) - cut
+            marks = mark * max(1, _columns(text[start:stop]))
+            line = " " * max(0, indent) + marks[: max(1, 160 - indent)]
+            line += f" {part.text}" if part.text else ""
+            out.append(
+                paint(bar + " ", blue) + paint(line, _COLOURS[tone if mark == "^" else "blue"])
+            )
+        before = number
+    return out
+
+
+def _window(shown: str, text: str, column: int) -> tuple[str, int]:
+    """A part of a very long line that holds `column`, and how much was cut before it."""
+    if len(shown) <= 160:
+        return shown, 0
+    start = max(0, _columns(text[: column - 1]) - 60)
+    return shown[start : start + 160], start
+
+
+def _columns(text: str) -> int:
+    """How many terminal columns `text` takes once printed."""
+    return sum(
+        4 if c == "\t" else 2 if unicodedata.east_asian_width(c) in "WF" else len(printable(c))
+        for c in text
+        if not unicodedata.combining(c)
+    )
+
+
+def printable(text: str, tabs: str = "\\t") -> str:
+    """`text` with control and direction characters made visible."""
+    return "".join(
+        tabs if c == "\t" else c if c.isprintable() or c == " " else repr(c)[1:-1] for c in text
+    )

@@ -1,0 +1,229 @@
+"""The whole compiler on one screen: text to graph, graph to source, module, model or text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+
+import numpy as np
+
+from xgraph import weights as weight_files
+from xgraph.build import Limits, build_file, build_source
+from xgraph.diagnostics import Diagnostic, DiagnosticError, Report, fail
+from xgraph.files import read_text, write_whole
+from xgraph.ir.graph import Graph
+from xgraph.ir.text import dump
+from xgraph.ir.verify import verify_or_raise
+from xgraph.passes import lower
+from xgraph.samples import sample_inputs
+from xgraph.source import Source
+
+if TYPE_CHECKING:
+    import torch
+
+Arrays: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
+Target = Literal["torch", "onnx", "ir"]
+Settings = Mapping[str, object]
+Network: TypeAlias = "Graph | Path | str"
+
+SUFFIX: dict[Target, str] = {"torch": ".py", "onnx": ".onnx", "ir": ".ir"}
+TOLERANCE = 1e-4
+"""The largest difference of two backends, relative to the largest output, that is taken for
+rounding."""
+
+
+def check(
+    source: Source, settings: Settings | None = None, *, folder: Path, limits: Limits | None = None
+) -> tuple[Graph, Report]:
+    """The graph of a text and everything to be said of it; nothing is raised."""
+    report = Report()
+    graph = build_source(source, settings, report=report, folder=folder, limits=limits)
+    if not report.errors:
+        verify_or_raise(graph, "build")
+    return graph, report
+
+
+def as_graph(network: Network, settings: Settings | None = None) -> Graph:
+    """The architecture-level graph of a file, or the graph given."""
+    return network if isinstance(network, Graph) else build_file(network, settings)
+
+
+def tensor_graph(graph: Graph) -> Graph:
+    """The verified tensor-level graph of either level."""
+    if graph.level == "tensor":
+        return graph
+    low = lower(graph)
+    verify_or_raise(low, "lower")
+    return low
+
+
+def initial_weights(low: Graph, path: Path | str | None = None, seed: int = 0) -> Arrays:
+    """Weights for a tensor-level graph: of a safetensors file, or fresh ones from `seed`."""
+    if path is None:
+        return weight_files.initialise(low, seed)
+    found = weight_files.load(Path(path))
+    return weight_files.check(low, found, str(path))
+
+
+def load(
+    network: Network,
+    weights: Path | str | None = None,
+    *,
+    seed: int = 0,
+    settings: Settings | None = None,
+) -> torch.nn.Module:
+    """The `torch.nn.Module` of a network, made by running its generated source."""
+    require("torch")
+    from xgraph.backends.torch import to_module
+
+    low = tensor_graph(as_graph(network, settings))
+    return to_module(low, initial_weights(low, weights, seed))
+
+
+def require(package: str) -> None:
+    """`DiagnosticError` naming the extra to install where `package` is missing."""
+    extra = {"torch": "torch", "onnx": "onnx", "onnxruntime": "gpu", "PIL": "images"}[package]
+    if find_spec(package) is None:
+        raise fail(
+            "missing-extra",
+            f"this needs the package `{package}`, which is not installed",
+            origin=package,
+            help=f"pip install 'xgraph[{extra}]'",
+        )
+
+
+@final
+@dataclass(frozen=True)
+class Compiled:
+    """What `compile` wrote, and how far the backends were apart where they were compared."""
+
+    files: tuple[Path, ...]
+    difference: float | None = None
+
+
+def compile(  # noqa: A001 - the command's own name
+    network: Network,
+    to: Target,
+    out: Path | str,
+    *,
+    weights: Path | str | None = None,
+    seed: int = 0,
+    opset: int | None = None,
+    level: Literal["architecture", "tensor"] = "architecture",
+    verify: bool = True,
+    settings: Settings | None = None,
+) -> Compiled:
+    """Write a network as PyTorch source (and its weights beside it), ONNX model or IR text."""
+    graph, path = as_graph(network, settings), Path(out)
+    if to == "ir":
+        write_whole(path, dump(graph if level == "architecture" else tensor_graph(graph)))
+        return Compiled((path,))
+    low = tensor_graph(graph)
+    if to == "torch":
+        from xgraph.backends.torch import to_source
+
+        arrays = initial_weights(low, weights, seed)
+        source, beside = to_source(low), path.with_suffix(".safetensors")
+        weight_files.save(beside, arrays)
+        write_whole(path, source)
+        return Compiled((path, beside))
+    require("onnx")
+    from xgraph.backends.onnx import check as check_model
+    from xgraph.backends.onnx import save, to_onnx
+
+    arrays = initial_weights(low, weights, seed)
+    model = to_onnx(low, arrays, opset=opset)
+    check_model(model)
+    save(model, path)
+    comparable = verify and find_spec("torch") and find_spec("onnxruntime")
+    return Compiled((path,), compare(low, arrays, path) if comparable else None)
+
+
+def compare(low: Graph, arrays: Arrays, model: Path, *, batch: int = 2, seed: int = 0) -> float:
+    """The largest difference between the module and the ONNX model on random inputs, relative to
+    the largest output (or to 1 where that is less)."""
+    from xgraph.backends.runtime import Session
+
+    inputs = sample_inputs(low, batch, seed)
+    ours = run_module(low, arrays, inputs)
+    theirs = Session(model).run(inputs)
+    return max(
+        float(np.max(np.abs(ours[name] - theirs[name])) / max(1.0, np.max(np.abs(ours[name]))))
+        for name in ours
+    )
+
+
+def run_module(low: Graph, arrays: Arrays, inputs: Arrays, device: str = "cpu") -> Arrays:
+    """The outputs of the PyTorch module, by name."""
+    require("torch")
+    import torch
+
+    from xgraph.backends.torch import to_module
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise fail(
+            "device-unavailable",
+            "PyTorch finds no CUDA device",
+            origin="--device cuda",
+            help="run on `--device cpu`, or install a PyTorch built for CUDA",
+        )
+    module = to_module(low, arrays).eval().to(device)
+    given = [torch.from_numpy(inputs[name]).to(device) for name in low.inputs]
+    with torch.inference_mode():
+        found = module(*given)
+    values = found if isinstance(found, tuple) else (found,)
+    return {name: value.cpu().numpy() for name, value in zip(low.outputs, values, strict=True)}
+
+
+def wanted_inputs(low: Graph) -> dict[str, tuple[str, tuple[int | str, ...]]]:
+    """Name, dtype and dims of every input of a graph."""
+    return {
+        name: (
+            value.type.dtype.numpy,
+            tuple(int(d) if isinstance(d, int) else str(d) for d in value.type.shape),
+        )
+        for name, value in low.inputs.items()
+    }
+
+
+def run(
+    network: Network,
+    inputs: Arrays,
+    *,
+    weights: Path | str | None = None,
+    seed: int = 0,
+    backend: Literal["onnx", "torch"] = "onnx",
+    device: Literal["cpu", "cuda"] = "cpu",
+    settings: Settings | None = None,
+) -> Arrays:
+    """The outputs of a network (a `.xg`, a graph, or an `.onnx` model) on named arrays."""
+    from xgraph.backends.runtime import Session, check_inputs
+
+    if not isinstance(network, Graph) and Path(network).suffix == ".onnx":
+        session = Session(Path(network), device=device)
+        return session.run(check_inputs(inputs, session.inputs, str(network)))
+    low = tensor_graph(as_graph(network, settings))
+    checked = check_inputs(inputs, wanted_inputs(low), low.name)
+    arrays = initial_weights(low, weights, seed)
+    if backend == "torch":
+        return run_module(low, arrays, checked, device)
+    require("onnx")
+    from xgraph.backends.onnx import to_onnx
+
+    return Session(to_onnx(low, arrays).SerializeToString(), device=device).run(checked)
+
+
+def read_source(path: str, stdin: str | None = None) -> tuple[Source, Path]:
+    """A text and the folder its `use`s are read from; `-` is the standard input."""
+    if path == "-":
+        return Source("<stdin>", stdin or ""), Path()
+    return read_text(Path(path)), Path(path).parent
+
+
+__all__ = [
+    "Compiled", "Diagnostic", "DiagnosticError", "as_graph", "check", "compare", "compile",
+    "initial_weights", "load", "read_source", "require", "run", "tensor_graph", "wanted_inputs",
+]  # fmt: skip
