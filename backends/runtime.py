@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xgraph.diagnostics import Diagnostic, DiagnosticError, Report, did_you_mean, fail
+from xgraph.ir.graph import Value
 from xgraph.ir.types import Expr, evaluate, parse_dim
 
 if TYPE_CHECKING:
@@ -246,6 +247,18 @@ def _described(value: Any) -> tuple[str, tuple[int | str, ...]]:
 
 
 # --------------------------------------------------------------------------- checking inputs
+
+
+def signature(values: Mapping[str, Value]) -> Signature:
+    """The inputs or outputs of a graph, as `Session` describes those of a model."""
+    return {
+        name: (
+            value.type.dtype.numpy,
+            tuple(str(d) if isinstance(d, Expr) else int(d) for d in value.type.shape),
+        )
+        for name, value in values.items()
+    }
+
 
 _WIDENED = {
     "float32": ("float64", "float16"),

@@ -243,7 +243,7 @@ _BEGINS_VALUE = frozenset("NAME INT FLOAT STRING TRUE FALSE NOT LPAR REPEAT IF".
 
 
 def _described(token: Token) -> str:
-    if token.type == END or token.text == "\n":
+    if token.type == END or token.text in ("\n", ""):
         return "the end of the line"
     return f"`{printable(token.text)}`"
 

@@ -48,12 +48,12 @@ SYMBOLS = {
     "]": "RSQB",
     "{": "LBRACE",
     "}": "RBRACE",
-    ";": NEWLINE,
 }
 
 MAX_DIGITS = 18
 MAX_FLOAT_TEXT = 40
 MAX_MISTAKES = 12
+MAX_TOKENS = 500_000
 
 
 class Token(NamedTuple):
@@ -80,7 +80,7 @@ _PATTERN = re.compile(
             "foreign_comment": r'/\*[\s\S]*?\*/|"""[\s\S]*?"""|(?m:^)[ \t]*//[^\n]*',
             "space": r"[ \t\r\f\v]+|\A\ufeff",
             "word": r"[^\W\d]\w*",
-            "newline": r"\n",
+            "newline": r"[\n;](?:[ \t\r\f\v]*[\n;])*",
             "comment": r"\#[^\n]*",
             "open_number": r"[0-9]+\.(?![.\w])",
             "number": r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?!\w)",
@@ -130,6 +130,10 @@ class _Lexer:
         self.report.error(id, message, span, help=help)
 
     def _add(self, kind: str, text: str, span: Span) -> None:
+        if len(self.tokens) >= MAX_TOKENS:
+            help_ = f"at most {MAX_TOKENS} words and signs are read; spread it over several files"
+            self.report.error("file-too-large", "this text is too long", span, help=help_)
+            raise TooManyMistakes
         self.tokens.append(Token(kind, text, span))
 
     # ---------------------------------------------------------------- what the language has
@@ -150,8 +154,9 @@ class _Lexer:
                 )
 
     def _newline(self, text: str, span: Span) -> None:
-        self._last_newline = span.start
-        self._add(NEWLINE, text, span)
+        if "\n" in text:
+            self._last_newline = span.start
+        self._add(NEWLINE, ";" if ";" in text else "\n", span)
 
     def _comment(self, text: str, span: Span) -> None:
         text = text.rstrip()

@@ -143,7 +143,8 @@ def too_deep(tokens: Sequence[Token]) -> int | None:
     """Where `tokens` nest deeper than is read.
 
     Every operator, bracket, `if` and `repeat` since the last separator can be one level of the
-    tree, so their number bounds its depth: whoever walks the tree may do so by recursion.
+    tree (what is behind `}` lies no deeper for it), so their number bounds its depth: whoever
+    walks the tree may do so by recursion.
     """
     levels = [0]
     depth = 0
@@ -154,6 +155,9 @@ def too_deep(tokens: Sequence[Token]) -> int | None:
             depth += 1
         elif token.type in OPENERS:
             depth -= levels.pop()
+            if token.type == "RBRACE":
+                levels[-1] -= 1
+                depth -= 1
         elif token.type in _AFRESH:
             depth -= levels[-1]
             levels[-1] = 0

@@ -10,14 +10,15 @@ from typing import Any, Literal, TypeAlias, cast, final
 import lark
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
-from xgraph.grammar.lexer import KEYWORDS, SYMBOLS, Token
+from xgraph.grammar.lexer import KEYWORDS, NEWLINE, SYMBOLS, Token
 from xgraph.grammar.transform import Builder
 
 Start: TypeAlias = Literal["line", "chain"]
 
 END = "$END"
 TERMINALS = frozenset(
-    ["NAME", "INT", "FLOAT", "STRING", *SYMBOLS.values(), *(word.upper() for word in KEYWORDS)]
+    ["NAME", "INT", "FLOAT", "STRING", NEWLINE, *SYMBOLS.values()]
+    + [word.upper() for word in KEYWORDS]
 )
 
 

@@ -1,7 +1,8 @@
 """Every example builds, and has exactly as many parameters as its network should.
 
-A row's source names the section of the design's fact page that the count is from and, where one
-was published, the number in the paper. Counts that frameworks confirmed are marked `verified`.
+A row's source names the section of the reference semantics (the design's page of facts) that the
+count is from and, where one was published, the number in the paper. `verified`: a framework gave
+the same count for a network rebuilt from those facts.
 """
 
 from __future__ import annotations

@@ -21,22 +21,7 @@ from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError, did_y
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Commands(click.Group):
-    """A group that suggests the command nearest to a misspelt one."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            near = did_you_mean(args[0], self.list_commands(ctx))
-            if near and "did you mean" not in error.message.lower():
-                error.message += f" {near.capitalize()}"
-            raise
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="xgraph")
 def main() -> None:
     """xgraph compiles cross-modal networks written in .xg to PyTorch and ONNX.
@@ -113,8 +98,7 @@ def _graph(file: str, settings: tuple[str, ...], limits: tuple[str, ...]) -> Any
     """The graph of a file; its warnings are printed, its errors raised."""
     from xgraph import driver
 
-    text = click.get_text_stream("stdin").read() if file == "-" else None
-    source, folder = driver.read_source(file, text)
+    source, folder = driver.read_source(file)
     graph, report = driver.check(
         source, read_settings(settings), folder=folder, limits=_limits(limits)
     )
@@ -123,21 +107,20 @@ def _graph(file: str, settings: tuple[str, ...], limits: tuple[str, ...]) -> Any
     return graph
 
 
-@main.command()
+@main.command("check")
 @_file
 @_set
 @_limit
 @_json
 @guarded
-def check(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json: bool) -> None:
+def check_(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json: bool) -> None:
     """Report every mistake of FILE.
 
     Example: xgraph check net.xg --set paths=4
     """
     from xgraph import driver
 
-    text = click.get_text_stream("stdin").read() if file == "-" else None
-    source, folder = driver.read_source(file, text)
+    source, folder = driver.read_source(file)
     graph, report = driver.check(
         source, read_settings(settings), folder=folder, limits=_limits(limits)
     )
@@ -202,8 +185,7 @@ def fmt(files: tuple[str, ...], only_check: bool) -> None:
 
     changed, failed = 0, False
     for file in files:
-        text = click.get_text_stream("stdin").read() if file == "-" else None
-        source, _ = read_source(file, text)
+        source, _ = read_source(file)
         report = Report()
         document = parse(source, report)
         if report.errors:

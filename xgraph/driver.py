@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ import numpy as np
 from xgraph import weights as weight_files
 from xgraph.build import Limits, build_file, build_source
 from xgraph.diagnostics import Diagnostic, DiagnosticError, Report, fail
-from xgraph.files import read_text, write_whole
+from xgraph.files import decode, read_text, write_whole
 from xgraph.ir.graph import Graph
 from xgraph.ir.text import dump
 from xgraph.ir.verify import verify_or_raise
@@ -80,7 +81,8 @@ def load(
     from xgraph.backends.torch import to_module
 
     low = tensor_graph(as_graph(network, settings))
-    return to_module(low, initial_weights(low, weights, seed))
+    module: torch.nn.Module = to_module(low, initial_weights(low, weights, seed))
+    return module
 
 
 def require(package: str) -> None:
@@ -216,10 +218,10 @@ def run(
     return Session(to_onnx(low, arrays).SerializeToString(), device=device).run(checked)
 
 
-def read_source(path: str, stdin: str | None = None) -> tuple[Source, Path]:
+def read_source(path: str) -> tuple[Source, Path]:
     """A text and the folder its `use`s are read from; `-` is the standard input."""
     if path == "-":
-        return Source("<stdin>", stdin or ""), Path()
+        return Source("<stdin>", decode(sys.stdin.buffer.read(), "<stdin>")), Path()
     return read_text(Path(path)), Path(path).parent
 
 

@@ -29,7 +29,7 @@ def read_text(path: FilePath) -> Source:
             f"a text may have {MAX_TEXT // 2**20} MiB, and this file has more",
             origin=os.fspath(path),
         )
-    return Source(os.fspath(path), _decode(data, path))
+    return Source(os.fspath(path), decode(data, path))
 
 
 def _read(path: FilePath) -> bytes:
@@ -60,7 +60,7 @@ def _near(path: FilePath) -> str | None:
         return f"there is no folder `{where.parent}` either"
 
 
-def _decode(data: bytes, path: FilePath) -> str:
+def decode(data: bytes, path: FilePath) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _not_text(path, "this file is UTF-16, and only UTF-8 is read")
     if (place := data.find(b"\0")) >= 0:

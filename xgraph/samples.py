@@ -30,7 +30,7 @@ def sample_inputs(
 ) -> dict[str, np.ndarray[Any, Any]]:
     """An array for each input of a tensor-level graph: normal numbers, and integers that are in
     range for what reads them (embedding rows, lengths of sequences)."""
-    values = {BATCH: batch, **{name: OPEN_SIZE for name in open_axes(graph)}, **(sizes or {})}
+    values = {BATCH: batch, **dict.fromkeys(open_axes(graph), OPEN_SIZE), **(sizes or {})}
     random = np.random.default_rng(seed)
     found: dict[str, np.ndarray[Any, Any]] = {}
     for name, value in graph.inputs.items():

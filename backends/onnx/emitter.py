@@ -51,7 +51,7 @@ class Emitter:
         self.opset = opset
         self.inputs: list[onnx.ValueInfoProto] = []
         self.nodes: list[onnx.NodeProto] = []
-        self.tensors: dict[str, onnx.TensorProto] = {}
+        self.tensors: dict[str, Array] = {}
         self.types: dict[str, TensorType] = {}
         """The types of named values, for whoever reads the model."""
         self.values: dict[Value, str] = {}
@@ -110,16 +110,14 @@ class Emitter:
 
     def tensor(self, name: str, array: Array) -> str:
         """Add a tensor to the model under exactly this name."""
-        import onnx.numpy_helper
-
-        self.tensors[name] = onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
+        self.tensors[name] = array
         return name
 
-    def constant(self, kind: str, array: Array) -> str:
+    def constant(self, name: str, array: Array) -> str:
         """A tensor that is no parameter; equal ones are kept once."""
-        key = (kind, array.dtype.str, array.shape, array.tobytes())
+        key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
-            self._constants[key] = self.tensor(self.names.fresh(kind), array)
+            self._constants[key] = self.tensor(self.names.fresh(name), array)
         return self._constants[key]
 
     def ints(self, values: Iterable[int]) -> str:
@@ -173,6 +171,14 @@ def described(name: str, t: TensorType) -> onnx.ValueInfoProto:
 
     dims = [str(dim) if isinstance(dim, Expr) else int(dim) for dim in t.shape]
     return onnx.helper.make_tensor_value_info(name, _element(t.dtype), dims)
+
+
+def fill(tensor: onnx.TensorProto, name: str, array: Array) -> None:
+    """Set a tensor of the model, its bytes in the order that files have."""
+    tensor.name = name
+    tensor.dims.extend(array.shape)
+    tensor.data_type = _element(DType.F32 if array.dtype.kind == "f" else DType.I64)
+    tensor.raw_data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _element(dtype: DType) -> int:

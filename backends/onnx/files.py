@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,15 @@ def _contents(
 
 
 def _bytes(model: onnx.ModelProto) -> int:
-    return sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    return sum(map(_length, model.graph.initializer))
+
+
+def _length(tensor: onnx.TensorProto) -> int:
+    """The bytes of a tensor; reading `raw_data` would copy them."""
+    import onnx.helper
+
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    return int(prod(tensor.dims) * dtype.itemsize)
 
 
 def _replace(files: list[tuple[Path, Iterable[bytes]]]) -> None:
@@ -99,7 +108,7 @@ def _large(model: onnx.ModelProto) -> Iterator[tuple[onnx.TensorProto, int, int]
     """The tensors that go to a file of their own, with their place and length there."""
     offset = 0
     for tensor in model.graph.initializer:
-        length = len(tensor.raw_data)
+        length = _length(tensor)
         if length > _SMALL:
             yield tensor, offset, length
             offset += -(-length // _PAGE) * _PAGE
@@ -179,7 +188,7 @@ def _typed_only(model: onnx.ModelProto) -> onnx.ModelProto:
 
     slim = _without_tensors(model)
     for tensor in model.graph.initializer:
-        if len(tensor.raw_data) <= _SMALL:
+        if _length(tensor) <= _SMALL:
             slim.graph.initializer.append(tensor)
         else:
             slim.graph.input.append(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from xgraph.backends.onnx.registry import rule
 from xgraph.backends.onnx.shaping import Pads, bordered, both_ends
 from xgraph.backends.onnx.site import Site
@@ -103,7 +101,7 @@ def _normalised(site: Site, x: str) -> str:
     a = site.attrs
     params = site.params()
     if not a.affine:
-        size = int(site.type.features[a.axis])  # type: ignore[arg-type]  # the op made sure
+        size = int(site.type.features[a.axis])
         params = [site.ones([size]), site.zeros([size]), *params]
     return site.op("BatchNormalization", x, *params, epsilon=a.eps, momentum=1 - a.momentum)
 
@@ -111,7 +109,7 @@ def _normalised(site: Site, x: str) -> str:
 @rule("layernorm")
 def layernorm(site: Site) -> str:
     a = site.attrs
-    sizes = [int(d) for d in site.type.shape[-a.axes :]]  # type: ignore[arg-type]  # likewise
+    sizes = [int(d) for d in site.type.shape[-a.axes :] if not isinstance(d, Expr)]
     params = site.params() or [site.ones(sizes)]
     return site.op("LayerNormalization", site.x, *params, axis=-a.axes, epsilon=a.eps)
 
@@ -142,7 +140,7 @@ def _per_channel(site: Site, param: str) -> str:
 
 @rule("upsample")
 def upsample(site: Site) -> str:
-    scales = site.emitter.constant("scales", np.array([1, 1, *site.attrs.factor], dtype=np.float32))
+    scales = site.numbers([1, 1, *site.attrs.factor])
     if site.attrs.mode == "linear":
         how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import xgraph
-from xgraph.backends.onnx.emitter import Array, Emitter, described
+from xgraph.backends.onnx.emitter import Array, Emitter, described, fill
 from xgraph.backends.onnx.registry import RULES, UNSUPPORTED
 from xgraph.backends.onnx.site import Site
 from xgraph.diagnostics import InternalError, fail
@@ -115,7 +115,6 @@ def _model(graph: Graph, emitter: Emitter, outputs: Mapping[str, str]) -> onnx.M
         graph.name,
         emitter.inputs,
         [described(outputs[name], value.type) for name, value in graph.outputs.items()],
-        list(emitter.tensors.values()),
         value_info=[described(n, t) for n, t in emitter.types.items() if n not in ends],
     )
     opsets = [h.make_opsetid("", emitter.opset)]
@@ -127,6 +126,8 @@ def _model(graph: Graph, emitter: Emitter, outputs: Mapping[str, str]) -> onnx.M
         producer_version=xgraph.__version__,
     )
     h.set_model_props(model, _properties(graph, outputs))
+    for name, array in emitter.tensors.items():  # straight into their place: they may be large
+        fill(model.graph.initializer.add(), name, array)
     return model
 
 

@@ -70,8 +70,7 @@ def _gates(array: Array, order: Sequence[int]) -> Array:
 
 def _at_least_one(site: Site, lengths: str) -> str:
     """Runtimes differ on sequences of no steps; their results are made zero afterwards."""
-    one = site.emitter.constant("1", np.array(1, np.int64))
-    return site.op("Cast", site.op("Max", lengths, one), to=_INT32)
+    return site.op("Cast", site.op("Max", lengths, site.integer(1)), to=_INT32)
 
 
 def _every(site: Site, y: str) -> str:
@@ -94,6 +93,5 @@ def _without_padding(site: Site, y: str, lengths: str) -> str:
     """Zeros for what lies past a sample's length."""
     if not site.attrs.last:
         return masked(site, y, lengths, site.node.output.type, 0)
-    zero = site.emitter.constant("0", np.array(0, np.int64))
-    some = site.op("Unsqueeze", site.op("Greater", lengths, zero), site.ints([1]))
+    some = site.op("Unsqueeze", site.op("Greater", lengths, site.integer(0)), site.ints([1]))
     return site.op("Where", some, y, site.number(0))

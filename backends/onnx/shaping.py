@@ -91,8 +91,7 @@ def _steps(site: Site, t: TensorType, axis: int) -> str:
     after = t.rank - 1 - axis
     if not isinstance(size, Expr):
         steps = np.arange(int(size), dtype=np.int64).reshape(-1, *(1,) * after)
-        return site.emitter.constant("steps", steps)
-    zero, one = (site.emitter.constant(str(n), np.array(n, np.int64)) for n in (0, 1))
+        return site.emitter.constant(f"steps{list(steps.shape)}", steps)
     end = site.op("Squeeze", site.emitter.size(size), site.ints([0]))
-    found = site.op("Range", zero, end, one)
+    found = site.op("Range", site.integer(0), end, site.integer(1))
     return site.op("Unsqueeze", found, site.ints(range(1, after + 1))) if after else found

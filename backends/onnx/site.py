@@ -71,17 +71,27 @@ class Site:
         return self.emitter.tensor(address, array)
 
     def ints(self, values: Iterable[int]) -> str:
+        """A constant list of integers: axes, shapes, offsets."""
         return self.emitter.ints(values)
+
+    def integer(self, value: int) -> str:
+        """A constant integer."""
+        return self.emitter.constant(f"int[{value}]", np.array(value, np.int64))
+
+    def numbers(self, values: Sequence[float]) -> str:
+        """A constant list of numbers."""
+        text = ",".join(f"{v:g}" for v in values)
+        return self.emitter.constant(f"numbers[{text}]", np.array(values, np.float32))
 
     def number(self, value: float) -> str:
         """A constant number."""
         return self.emitter.constant(f"number[{value:g}]", np.array(value, np.float32))
 
     def ones(self, shape: Sequence[int]) -> str:
-        return self.emitter.constant("ones", np.ones(shape, np.float32))
+        return self.emitter.constant(f"ones{shape}", np.ones(shape, np.float32))
 
     def zeros(self, shape: Sequence[int]) -> str:
-        return self.emitter.constant("zeros", np.zeros(shape, np.float32))
+        return self.emitter.constant(f"zeros{shape}", np.zeros(shape, np.float32))
 
     def reshape(self, x: str, before: Sequence[Dim], after: Sequence[Dim]) -> str:
         """Bring `x` from one shape to another of as many numbers, both with the batch.

@@ -147,6 +147,11 @@ def binary(left: Code, operator: str, right: Code) -> Code:
     return _over(text, (left, right), deeper=0, binds=binds)
 
 
+def negative(value: Code) -> Code:
+    """`-value`."""
+    return _over(f"-{value.within(ATOM)}", (value,), deeper=0, binds=PRODUCT)
+
+
 def index(value: Code, entries: tuple[str, ...]) -> Code:
     """`value[entries]`; one index of another becomes one where both can be read together."""
     if value.index is not None:

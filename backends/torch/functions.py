@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from xgraph.backends.torch.code import Code, binary, call, index, literal, method, values
+from xgraph.backends.torch.code import Code, binary, call, index, literal, method, negative, values
 from xgraph.backends.torch.layers import Pads, border, is_even, short
 from xgraph.backends.torch.registry import Site, rule
 from xgraph.backends.torch.shapes import reshaped
 from xgraph.ir.types import parse_dim
+from xgraph.ops.common import axis_index
 
 # ------------------------------------------------------------------------------- activations
 
@@ -109,6 +110,8 @@ def scale(s: Site) -> Code:
 
 def _scaled(x: Code, factor: float) -> Code:
     """Divided where that is the rounder number: `x / 3`, not `x * 0.3333333333333333`."""
+    if factor == -1.0:
+        return negative(x)
     divisor = round(1 / factor) if abs(factor) > 1e-9 else 0
     if abs(divisor) > 1 and 1 / divisor == factor:
         return binary(x, "/", Code(str(divisor)))
@@ -243,17 +246,9 @@ def concat(s: Site) -> Code:
 
 @rule("each_in")
 def enter(s: Site) -> Code:
-    axis = next(
-        i for i in range(s.type.rank) if _folded(s, i) == s.node.output.type.shape
-    )  # fmt: skip
+    axis = axis_index("each", s.attrs.axis, s.type)
     front = method(s.x, "movedim", str(axis + 1), "1") if axis else s.x
     return method(front, "flatten", "0", "1")
-
-
-def _folded(s: Site, axis: int) -> tuple[object, ...]:
-    batch, *features = s.type.shape
-    size = features.pop(axis)
-    return (batch * size, *features)
 
 
 @rule("each_out")

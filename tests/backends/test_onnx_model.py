@@ -15,7 +15,8 @@ import xgraph
 from xgraph.backends.onnx import DEFAULT_OPSET, OPSETS, RULES, UNSUPPORTED, check, rule, to_onnx
 from xgraph.backends.runtime import Session
 from xgraph.diagnostics import DiagnosticError, InternalError
-from xgraph.ir.types import Dim
+from xgraph.ir.types import Axis, Dim
+from xgraph.ops import OPS
 from xgraph.source import Source
 
 onnx = pytest.importorskip("onnx")
@@ -38,8 +39,7 @@ def paths(size: Dim = 8) -> Net:
     streams = [
         net("relu", net("conv", image, at=f"path.{i}.c1", filters=4, kernel=3)) for i in (0, 1)
     ]
-    spec = xgraph.ops.OPS["cc"]
-    routed = net.graph.add(spec, streams, {"outputs": 2}, address="cc_path_c1").outputs
+    routed = net.graph.add(OPS["cc"], streams, {"outputs": 2}, address="cc_path_c1").outputs
     pooled = [net("globalavgpool", v, at=f"path.{i}.pool") for i, v in enumerate(routed)]
     return net.output(net("mean", *pooled, at="head"), "logits")
 
@@ -140,7 +140,7 @@ def test_a_router_network_reads_no_sizes_and_branches_nowhere() -> None:
 
 def test_each_with_a_known_axis_reads_no_sizes() -> None:
     net = Net()
-    folded = net("each_in", net.input("x", 7, xgraph.ir.types.Axis("T", 5), 6), axis="T")
+    folded = net("each_in", net.input("x", 7, Axis("T", 5), 6), axis="T")
     graph = net.output(net("each_out", folded, size="T=5")).lowered()
     assert "Shape" not in {n.op_type for n in to_onnx(graph, {}).graph.node}
 

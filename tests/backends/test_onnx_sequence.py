@@ -33,15 +33,17 @@ def by_torch(graph: Graph, weights: dict[str, Array], x: Array, lengths: Any) ->
     layer = kind(x.shape[2], a.units, batch_first=True, bidirectional=a.bidirectional)
     with torch.no_grad():
         for name, value in layer.named_parameters():
-            short = name.replace("_l0", "")
-            if node.op.name == "lstm" and short.startswith("bias"):
-                half = "bias" + short.removeprefix("bias_ih").removeprefix("bias_hh")
-                own = weights[f"net.rnn.{half}"] * (short.startswith("bias_ih"))
-            else:
-                own = weights[f"net.rnn.{short}"]
-            value.copy_(torch.from_numpy(own))
+            value.copy_(torch.from_numpy(_own(weights, name.replace("_l0", ""))))
         rows = [_one(layer, a, x[i : i + 1], n) for i, n in enumerate(lengths)]
     return np.stack(rows)
+
+
+def _own(weights: dict[str, Array], name: str) -> Array:
+    """Our tensor for one of PyTorch's; an LSTM's only bias here is its first there."""
+    if f"net.rnn.{name}" in weights:
+        return weights[f"net.rnn.{name}"]
+    only = weights[f"net.rnn.{name.replace('_ih', '').replace('_hh', '')}"]
+    return only if "_ih" in name else np.zeros_like(only)
 
 
 def _one(layer: Any, a: Any, x: Array, length: int) -> Array:
@@ -52,7 +54,7 @@ def _one(layer: Any, a: Any, x: Array, length: int) -> Array:
     y, state = layer(torch.from_numpy(x[:, :length]))
     if a.last:
         final = state[0] if isinstance(state, tuple) else state
-        return final[:, 0].reshape(-1).numpy()
+        return np.asarray(final[:, 0].reshape(-1))
     out[:length] = y[0].numpy()
     return out
 

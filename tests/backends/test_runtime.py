@@ -13,7 +13,7 @@ from onnx_support import Array, Net, T, random_weights
 
 from xgraph.backends import runtime
 from xgraph.backends.onnx import save, to_onnx
-from xgraph.backends.runtime import Session, check_inputs
+from xgraph.backends.runtime import Session, check_inputs, signature
 from xgraph.diagnostics import DiagnosticError
 
 ort = pytest.importorskip("onnxruntime")
@@ -52,6 +52,15 @@ def test_a_session_describes_the_model() -> None:
     assert session.outputs == {
         "sum": ("float32", ("N", "T", 3)), "positive": ("float32", ("N", "T", 3)),
     }  # fmt: skip
+
+
+def test_a_graph_and_its_model_are_described_alike() -> None:
+    net = Net()
+    x = net.input("x", 3, T)
+    graph = net.output(net("maxpool", x, kernel=2)).lowered()
+    session = Session(to_onnx(graph, {}).SerializeToString())
+    assert signature(graph.inputs) == session.inputs
+    assert signature(graph.outputs) == session.outputs
 
 
 def test_all_outputs_or_those_named() -> None:

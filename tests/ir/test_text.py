@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from ir_support import add, graphs, image, tower, two_paths
 from xgraph.passes import lower
 
@@ -12,6 +13,7 @@ from xgraph.ir.attrs import Init
 from xgraph.ir.graph import Graph
 from xgraph.ir.text import dump, read
 from xgraph.ir.types import symbol
+from xgraph.ir.verify import verify
 from xgraph.ops import OPS
 
 
@@ -96,7 +98,7 @@ class TestDump:
 
     def test_unsound_graphs_are_printed_too(self) -> None:
         graph = tower()
-        conv, bn, relu, total = graph.nodes()[1:]
+        _, _, bn, relu, total = graph.nodes()
         graph.replace_input(bn, 0, relu.output)
         total._inputs = (image(Graph(), "stranger"), relu.output)
         text = dump(graph)
@@ -178,7 +180,7 @@ MISTAKES = [
     ("kernel=3", 'kernel="3', "this is no text: Unterminated string", 3),
     ("kernel=3", "kernel=" + "[" * 30, "values nest deeper than 16", 3),
     ("kernel=3", "kernel=" + "9" * 5000, "Exceeds the limit", 3),
-    ("kernel=3", "kernel=3.5.1", "expected a value", 3),
+    ("kernel=3", "kernel=3.5.1", "expected `}`", 3),
     ("kernel=3", "kernel=(a+b)*(c+d)", "not a size: '(a+b)*(c+d)'", 3),
     ("kernel=3", "kernel=nowhere{}", "there is no op `nowhere`", 3),
     ("kernel=3", "kernel=relu{slope=1}", "`relu` has no `slope`", 3),
@@ -199,8 +201,8 @@ MISTAKES = [
     ("output y = %4", "output y", "expected `=`", 7),
     ("output y = %4", "output y = %9", "there is no value `%9` before this", 7),
     ("output y = %4", "scope lable:a", "`lable` is no kind of scope", 7),
-    ("output y = %4", "scope label:a {by=1}", "a label has no `by`", 7),
-    ("output y = %4", "scope each:a", "a each needs `axis`", 7),
+    ("output y = %4", "scope label:a {by=1}", "a scope of kind `label` has no `by`", 7),
+    ("output y = %4", "scope each:a", "a scope of kind `each` needs `axis`", 7),
     ("output y = %4", "scope each:a {axis=1}", "`axis` must be a text", 7),
     ("output y = %4", "scope superlayer:a {index=true}", "`index` must be an integer", 7),
     ("output y = %4", "scope fusion:a {meta={w=[1]}}", "`meta` may hold numbers, texts", 7),
@@ -228,6 +230,15 @@ class TestRefused:
     def test_what_is_no_graph(self, text: str) -> None:
         assert refused(text).label
 
+    @given(st.integers(0, len(TWO_PATHS)), st.integers(0, 12), st.text(max_size=6))
+    def test_any_damage_is_a_graph_or_a_diagnostic(self, at: int, cut: int, put: str) -> None:
+        text = TWO_PATHS[:at] + put + TWO_PATHS[at + cut :]
+        try:
+            graph = read(text, OPS)
+        except DiagnosticError:
+            return
+        assert verify(graph) == []
+
     def test_help_names_the_nearest(self) -> None:
         assert refused(TOWER.replace("conv(", "conw(")).help == "did you mean `conv`?"
         assert refused(TOWER.replace("%image)", "%imag)")).help == "did you mean `%image`?"
@@ -239,8 +250,8 @@ class TestRefused:
     def test_the_place_is_shown(self) -> None:
         assert str(refused(TOWER.replace("kernel=3", "kernel="))) == (
             "error[malformed-graph]: expected a value\n"
-            " --> <dump>:3:39\n"
+            " --> <dump>:3:40\n"
             "  |\n"
             "3 |   %1 = conv(%image) {filters=4, kernel=} : f32[N, 4, 8, 8] @y.conv\n"
-            "  |                                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^"
+            "  |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^"
         )

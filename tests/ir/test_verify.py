@@ -11,6 +11,7 @@ from ir_support import add, graphs, image, tower, two_paths
 from xgraph.passes import lower
 
 from xgraph.diagnostics import InternalError
+from xgraph.ir.attrs import Attrs
 from xgraph.ir.graph import Graph, Value
 from xgraph.ir.scope import Label
 from xgraph.ir.types import TensorType
@@ -82,6 +83,11 @@ def _(graph: Graph) -> None:
 @spoils("y.bn: `bn` has no axis 7 to work on")
 def _(graph: Graph) -> None:
     graph.set_attrs(graph.nodes()[2], axis=7)
+
+
+@spoils("y.conv: its rule fails, AttributeError: kernel")
+def _(graph: Graph) -> None:
+    graph.nodes()[1]._attrs = Attrs(filters=3)
 
 
 @spoils("add_4: its ports ('x', 'x') are not those of `add`")

@@ -6,24 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
-from xgraph.build.layers import (
-    Datum,
-    Flow,
-    body,
-    chain,
-    check_free,
-    constant,
-    evaluate,
-    integer,
-    layer_chain,
-    register,
-    sources,
-    stages,
-)
+from xgraph.build.binding import check_free
+from xgraph.build.connections import connect, route
+from xgraph.build.expressions import Datum, constant, evaluate, integer, sources, stages
+from xgraph.build.flow import body, chain, chain_alone, register
+from xgraph.build.meta import read_meta
 from xgraph.build.model import (
     BROKEN,
     BlockDef,
     Env,
+    Flow,
     Place,
     PlaceArray,
     Point,
@@ -31,28 +23,17 @@ from xgraph.build.model import (
     Stop,
     Wire,
 )
-from xgraph.build.names import connect_name, route_name
 from xgraph.build.state import Context, State
 from xgraph.diagnostics import Label, did_you_mean
 from xgraph.grammar import tree as t
 from xgraph.grammar.format import format_tree
 from xgraph.ir import scope as scopes
 from xgraph.ir.attrs import MAX_SIZE, Attrs
-from xgraph.ir.op import Fault
 from xgraph.ir.types import BATCH, Axis, DType, Expr, axis_name, symbol
 from xgraph.ops import INPUT, OPS, ROUTERS
 from xgraph.source import Span
 
-MERGES = ("concat", "add", "mul", "max")
 Settings = Mapping[str, object]
-
-META: dict[str, dict[str, tuple[float, float]]] = {
-    "modality": {"informativeness": (0.0, 1.0)},
-    "superlayer": {"informativeness": (0.0, 1.0), "scale": (0.0, float(MAX_SIZE))},
-    "fusion": {},
-    "connect": {"weight": (0.0, float(MAX_SIZE))},
-}
-"""Measured numbers that may stand behind `with`, and their bounds."""
 
 
 @final
@@ -82,7 +63,7 @@ class Declarer:
         self._shared = Env()
         """What blocks see: params, dims, constants and blocks."""
         env = Env(self._shared)
-        self._top = Context(state, env, "", None, state.addresses, ())
+        self._top = Context(state, env, "", None, state.addresses, (), flow=chain_alone)
 
     def read(self, declarations: Iterable[t.Declaration], ctx: Context | None = None) -> None:
         """Read declarations; a mistake in one does not keep the next from being read."""
@@ -119,9 +100,9 @@ class Declarer:
             case t.Fusion():
                 self._fusion(tree, ctx)
             case t.Connect():
-                self._connect(tree, ctx)
+                connect(tree, ctx)
             case t.Route():
-                self._route(tree, ctx)
+                route(tree, ctx)
             case t.Each():
                 self._each(tree, ctx)
             case t.Output():
@@ -157,10 +138,8 @@ class Declarer:
         name = tree.name.name
         default = constant(tree.default, self._top, words=True)
         value = self._settings.get(name, default)
-        if _sort(value) != _sort(default) and not (_sort(value), _sort(default)) == (
-            "an integer",
-            "a number",
-        ):
+        widened = (_sort(value), _sort(default)) == ("an integer", "a number")
+        if _sort(value) != _sort(default) and not widened:
             self.state.stop(
                 "bad-setting",
                 f"`{name}` is set to {value}, and its default is {_sort(default)}",
@@ -240,7 +219,7 @@ class Declarer:
             address=name,
             parent=ctx.scope,
             span=tree.span,
-            meta=self._meta(tree.meta, "modality", ctx),
+            meta=read_meta(tree.meta, "modality", ctx),
         )
         self.state.enter(scope)
         self.state.addresses.take(name)
@@ -258,31 +237,6 @@ class Declarer:
         if isinstance(value, Axis):
             return value
         return integer(tree, ctx, 1, MAX_SIZE, "a size")
-
-    def _meta(self, entries: tuple[t.Entry, ...], kind: str, ctx: Context) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        known = META[kind]
-        for entry in entries:
-            key = entry.key.name
-            if key not in known:
-                listed = ", ".join(f"`{k}`" for k in known) or "nothing"
-                self.state.stop(
-                    "unknown-key",
-                    f"`with` of a {kind} knows no `{key}`",
-                    entry.key.span,
-                    help=did_you_mean(key, known) or f"it may hold {listed}",
-                )
-            if key in found:
-                self.state.stop("duplicate-name", f"`{key}` is given twice", entry.span)
-            value = constant(entry.value, ctx)
-            low, high = known[key]
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                self.state.stop("bad-number", f"`{key}` must be a number", entry.value.span)
-            if not low <= value <= high:
-                bound = f"from {low:g} to {high:g}" if high < MAX_SIZE else f"at least {low:g}"
-                self.state.stop("bad-number", f"`{key}` must be {bound}", entry.value.span)
-            found[key] = value
-        return found
 
     def _let(self, tree: t.Let, ctx: Context) -> None:
         self._check_new(tree.name)
@@ -318,7 +272,7 @@ class Declarer:
 
     def _superlayer(self, tree: t.SuperLayer, ctx: Context) -> None:
         name = tree.name.name
-        meta = self._meta(tree.meta, "superlayer", ctx)
+        meta = read_meta(tree.meta, "superlayer", ctx)
         if tree.count is None:
             self._check_new(tree.name)
             self.state.addresses.take(name)
@@ -373,7 +327,7 @@ class Declarer:
     def _fusion(self, tree: t.Fusion, ctx: Context) -> None:
         self._check_new(tree.name)
         name = tree.name.name
-        meta = self._meta(tree.meta, "fusion", ctx)
+        meta = read_meta(tree.meta, "fusion", ctx)
         scope = scopes.Fusion(address=name, parent=ctx.scope, span=tree.span, meta=meta)
         self.state.addresses.take(name)
         inner = ctx.inside(self.state.enter(scope))
@@ -409,180 +363,6 @@ class Declarer:
                 out = Flow((self.state.broken(argument.span, inner.frames),))
             for source in out.sources:
                 yield self.state.carried(source, inner.frames, argument.span)
-
-    # ------------------------------------------------------------ connections and routers
-
-    def _points(self, tree: t.Expression, ctx: Context) -> list[Place]:
-        found = evaluate(tree, ctx)
-        places = list(found) if isinstance(found, tuple) else [found]
-        for place in places:
-            if isinstance(place, PlaceArray):
-                self.state.stop(
-                    "unknown-point",
-                    f"`{place.address}` is an array",
-                    tree.span,
-                    help=f"`{place.address}[*]` is all of it",
-                )
-            if not isinstance(place, Place) or place.point is None:
-                self.state.stop(
-                    "unknown-point", f"`{format_tree(tree)}` is not a point", tree.span,
-                    help="a point is a label inside a super-layer, or a super-layer itself",
-                )  # fmt: skip
-        return places
-
-    def _targets(self, trees: tuple[t.Expression, ...], ctx: Context) -> list[tuple[Point, Span]]:
-        targets: list[tuple[Point, Span]] = []
-        for tree in trees:
-            for place in self._points(tree, ctx):
-                point = place.point
-                assert point is not None
-                if not point.mergeable:
-                    self.state.stop(
-                        "unknown-point",
-                        f"nothing can be merged into `{point.address}`",
-                        tree.span,
-                        notes=[Label(point.span, "it is not inside a super-layer or fusion")],
-                        help="merge where a super-layer begins: `name.in`",
-                    )
-                if any(point is other for other, _ in targets):
-                    self.state.stop(
-                        "duplicate-name", f"`{format_tree(tree)}` is named twice", tree.span
-                    )
-                targets.append((point, tree.span))
-        return targets
-
-    def _connect(self, tree: t.Connect, ctx: Context) -> None:
-        places = self._points(tree.source, ctx)
-        if len(places) != 1:
-            self.state.stop(
-                "wrong-arity", "a connection has one source", tree.source.span,
-                help="write one `connect` for each, or a `route` that mixes them",
-            )  # fmt: skip
-        source = places[0].point
-        assert source is not None
-        targets = self._targets(tree.targets, ctx)
-        for point, span in targets:
-            if point is source:
-                self.state.stop(
-                    "self-connection", f"`{point.address}` is connected to itself", span,
-                    help="connect two different points",
-                )  # fmt: skip
-        by = tree.by.name if tree.by else "concat"
-        if tree.by and by not in MERGES:
-            listed = ", ".join(f"`{m}`" for m in MERGES)
-            self.state.stop(
-                "unknown-merge",
-                f"values cannot be merged by `{by}`",
-                tree.by.span,
-                help=did_you_mean(by, MERGES) or f"they merge by {listed}",
-            )
-        frames = self._common_frames(targets)
-        address = self.state.addresses.unique(
-            connect_name(source.address, [p.address for p, _ in targets])
-        )
-        scope = scopes.Connect(
-            address=address,
-            parent=ctx.scope,
-            span=tree.span,
-            source=source.address,
-            targets=tuple(p.address for p, _ in targets),
-            by=by,
-            meta=self._meta(tree.meta, "connect", ctx),
-        )
-        self.state.enter(scope)
-        inner = replace(ctx.inside(scope), frames=frames)
-        flow = Flow((source.own,))
-        if tree.via is not None:
-            flow = chain(tree.via, inner, flow)
-            if len(flow.sources) != 1:
-                self.state.stop("wrong-arity", "`via` must end in one value", tree.via.span)
-        for point, span in targets:
-            self._merge(by, point, flow.sources[0], inner, tree, span)
-
-    def _merge(
-        self, by: str, point: Point, value: Source, ctx: Context, tree: t.Connect, span: Span
-    ) -> None:
-        made = self.state.proto(
-            OPS[by],
-            (point.stream, value),
-            OPS[by].check_attrs({}),
-            f"{ctx.prefix}{ctx.names.fresh(by)}",
-            ctx.scope,
-            span,
-            ctx.frames,
-        )
-        made.rebinds = (point.address,)
-        made.input_spans = (point.span, tree.via.span if tree.via else tree.source.span)
-        point.stream = Wire(made)
-
-    def _common_frames(self, targets: list[tuple[Point, Span]]) -> tuple[str, ...]:
-        frames = targets[0][0].frames
-        for point, span in targets[1:]:
-            if point.frames != frames:
-                self.state.stop("misplaced", "targets must stand within the same `each`", span)
-        return frames
-
-    def _route(self, tree: t.Route, ctx: Context) -> None:
-        router = tree.router.name
-        chosen = ctx.env.get(router)
-        if isinstance(chosen, str):
-            router = str(chosen)
-        if router not in ROUTERS:
-            listed = ", ".join(f"`{r}`" for r in ROUTERS)
-            self.state.stop(
-                "unknown-router",
-                f"no router is called `{router}`",
-                tree.router.span,
-                help=did_you_mean(router, ROUTERS) or f"there are {listed}",
-            )
-        op = OPS[router]
-        read = [(place, part.span) for part in tree.sources for place in self._points(part, ctx)]
-        targets = self._targets(tree.targets or tree.sources, ctx)
-        frames = self._common_frames(targets)
-        names = [place.address for place, _ in read], [p.address for p, _ in targets]
-        address = self.state.addresses.unique(route_name(router, *names))
-        scope = scopes.Route(
-            address=address,
-            parent=ctx.scope,
-            span=tree.span,
-            sources=tuple(names[0]),
-            targets=tuple(names[1]),
-        )
-        self.state.enter(scope)
-        spans: dict[str, Span] = {}
-        attrs = self._route_attrs(tree, len(targets), spans, ctx)
-        try:
-            checked = op.check_attrs(attrs)
-        except Fault as fault:
-            where = spans.get(fault.attr or "", tree.span)
-            self.state.stop(fault.id, fault.message, where, help=fault.help)
-        streams = [place.point.stream for place, _ in read if place.point]
-        made = self.state.proto(op, streams, checked, address, scope, tree.span, frames)
-        made.input_spans = tuple(span for _, span in read)
-        made.attr_spans = spans
-        made.rebinds = tuple(names[1])
-        for index, (point, _) in enumerate(targets):
-            point.stream = Wire(made, index)
-
-    def _route_attrs(
-        self, tree: t.Route, outputs: int, spans: dict[str, Span], ctx: Context
-    ) -> dict[str, Any]:
-        attrs: dict[str, Any] = {"outputs": outputs}
-        for entry in tree.meta:
-            key = entry.key.name
-            if key in attrs or key == "layers":
-                self.state.stop(
-                    "duplicate-name" if key in spans else "unknown-attribute",
-                    f"`{key}` cannot be set here",
-                    entry.span,
-                    help="it follows from the targets" if key == "outputs" else None,
-                )
-            attrs[key] = constant(entry.value, ctx, words=True)
-            spans[key] = entry.span
-        if tree.via is not None:
-            attrs["layers"] = layer_chain(tree.via, ctx)
-            spans["layers"] = tree.via.span
-        return attrs
 
     # ----------------------------------------------------------------- around and outwards
 

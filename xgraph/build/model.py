@@ -72,6 +72,14 @@ class Point:
 Source: TypeAlias = Wire | Point
 
 
+@final
+@dataclass(frozen=True)
+class Flow:
+    """The values that reach a stage."""
+
+    sources: tuple[Source, ...]
+
+
 def settled(source: Source) -> Wire:
     """The wire that a reader of `source` gets once all declarations are read."""
     while isinstance(source, Point):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xgraph.build.layers import constant
+from xgraph.build.expressions import constant
+from xgraph.build.flow import chain_alone
 from xgraph.build.model import Env, Limits, Stop
 from xgraph.build.names import Names
 from xgraph.build.state import Context, State
@@ -37,7 +38,7 @@ def _value(text: str, written: str) -> object:
     tree = parse_expression(Source(f"--set {written}", text), report)
     report.raise_errors()
     assert tree is not None
-    context = Context(State(report, Limits()), Env(), "", None, Names(), ())
+    context = Context(State(report, Limits()), Env(), "", None, Names(), (), chain_alone)
     try:
         return constant(tree, context, words=True)
     except Stop:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NoReturn, TypeVar, final
 
-from xgraph.build.model import Env, Frames, Limits, Point, Proto, Source, Stop, Wire
+from xgraph.build.model import Env, Flow, Frames, Limits, Point, Proto, Source, Stop, Wire
 from xgraph.build.names import Names
 from xgraph.diagnostics import Label, Report
+from xgraph.grammar import tree as t
 from xgraph.ir.attrs import Attrs
 from xgraph.ir.op import OpSpec
 from xgraph.ir.scope import Each, Scope
@@ -33,7 +34,7 @@ class State:
         self.addresses = Names()
         """Names at the top of the address space."""
         self._steps = 0
-        self._crossings: dict[tuple[int, str, str], Wire] = {}
+        self._crossings: dict[tuple[int, int, str], Wire] = {}
         self._each: dict[Frames, Each] = {}
 
     def stop(
@@ -58,7 +59,7 @@ class State:
                 "too-large",
                 f"the network takes more than {self.limits.steps} steps to write out",
                 span,
-                help="a `repeat` or a block within blocks grows too far; `--limit steps=N` raises it",
+                help="a `repeat` or a block within blocks grows too far; see `--limit steps=N`",
             )
 
     def proto(
@@ -134,9 +135,8 @@ class State:
         each: Frames,
         span: Span,
     ) -> Wire:
-        key = (id(source), getattr(source, "index", 0), suffix)
-        if isinstance(source, Wire):
-            key = (id(source.proto), source.index, suffix)
+        index = source.index if isinstance(source, Wire) else 0
+        key = (id(source.proto if isinstance(source, Wire) else source), index, suffix)
         if key not in self._crossings:
             base = source.address if isinstance(source, Point) else source.proto.address
             address = self.addresses.unique(f"{base.replace('.', '_')}_{suffix}")
@@ -158,9 +158,10 @@ class Context:
     scope: Scope | None
     names: Names
     frames: Frames
+    flow: Callable[[t.Expression, Context], Flow]
+    """How a chain within an expression is read (`flow.chain_alone`); given, because a chain holds
+    expressions in turn."""
     depth: int = 0
-    layers: bool = True
-    """Whether layers may be made here."""
 
     def inside(self, scope: Scope, env: Env | None = None) -> Context:
         """Within `scope`, which has a name of its own."""

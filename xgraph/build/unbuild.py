@@ -10,13 +10,14 @@ call of a new block.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from functools import cached_property
+from itertools import pairwise
 from typing import final
 
 from xgraph.build.digest import Digester, members, plain
 from xgraph.build.write import layer_text, meta_text, router_text, size_text, value_text
+from xgraph.build.writer import Item, Writer, starred
 from xgraph.diagnostics import InternalError, Report
 from xgraph.grammar import format_document, parse
 from xgraph.ir import scope as scopes
@@ -36,23 +37,6 @@ def unbuild(graph: Graph) -> str:
     if report.errors:
         raise InternalError("unbuild", str(report.errors[0]), text)
     return format_document(document)
-
-
-@final
-@dataclass
-class _Item:
-    """A stage to write: a layer, a block call, a labelled chain or an array of labels."""
-
-    address: str
-    text: str
-    inputs: list[Value]
-    named: list[tuple[str, Value]]
-    results: list[Value]
-    label: str | None
-    extra: list[tuple[str, Value]] = field(default_factory=list)
-    """Parameters of a block that values are given for."""
-    chain: Callable[[list[Value]], str] | None = None
-    """For a labelled chain: its text, given what flows into it."""
 
 
 @final
@@ -218,7 +202,7 @@ class _Printer:
         found: dict[Scope, tuple[Scope, scopes.SuperLayer, bool]] = {}
         for run in runs:
             whole = sizes[run[0].address.rpartition(".")[0]] == len(run)
-            found |= {scope: (run[0], run[-1], whole) for scope in run}
+            found |= dict.fromkeys(run, (run[0], run[-1], whole))
         return found
 
     def _alike(self, a: scopes.SuperLayer, b: scopes.SuperLayer) -> bool:
@@ -263,7 +247,7 @@ class _Printer:
                 texts.append(self._expression(made[value.node], scope.address, outer=True))
             else:
                 texts.append(self.ref(value, ""))
-        return _starred(texts, self.array_sizes)
+        return starred(texts, self.array_sizes)
 
     @cached_property
     def array_sizes(self) -> dict[str, int]:
@@ -277,7 +261,7 @@ class _Printer:
 
     def _connect(self, scope: scopes.Connect) -> str:
         nodes = [n for n in self.members.get(scope, []) if not n.rebinds]
-        targets = _starred([self.place(a) for a in scope.targets], self.array_sizes)
+        targets = starred([self.place(a) for a in scope.targets], self.array_sizes)
         text = f"connect {self.place(scope.source)} -> {', '.join(targets)}"
         text += f" by {scope.by}" if scope.by != "concat" else ""
         text += meta_text(scope.meta)
@@ -289,8 +273,8 @@ class _Printer:
     def _route(self, scope: scopes.Route) -> str:
         (node,) = self.members[scope]
         sizes = self.array_sizes
-        sources = _starred([self.place(a) for a in scope.sources], sizes)
-        targets = _starred([self.place(a) for a in scope.targets], sizes)
+        sources = starred([self.place(a) for a in scope.sources], sizes)
+        targets = starred([self.place(a) for a in scope.targets], sizes)
         text = f"route {node.op.name} {', '.join(sources)}"
         if scope.targets != scope.sources:
             text += f" -> {', '.join(targets)}"
@@ -305,7 +289,7 @@ class _Printer:
     def ref(self, value: Value, frame: str) -> str:
         """A name for `value` within the body at `frame`."""
         value = plain(value)
-        names = self.names.get(value, [])
+        names = [a for a in self.names.get(value, []) if self._visible(a, frame)]
         best = min(names, key=lambda a: self._rank(a, frame), default=None)
         if best is None:
             node = value.node
@@ -317,6 +301,20 @@ class _Printer:
         if frame and best.startswith(f"{frame}."):
             return _dotted(best[len(frame) + 1 :])
         return _dotted(best)
+
+    def _visible(self, address: str, frame: str) -> bool:
+        """What enters a block or an element of a `repeat` has its name only inside of it."""
+        return self.inner_entries.get(address.partition("[")[0], frame) == frame
+
+    @cached_property
+    def inner_entries(self) -> dict[str, str]:
+        """The `in` and parameters of blocks and repeated bodies, and where each belongs."""
+        found: dict[str, str] = {}
+        for scope in self.graph.scopes:
+            if isinstance(scope, (scopes.Call, scopes.Label)):
+                names = ("in", *scope.values) if isinstance(scope, scopes.Call) else ("in",)
+                found |= {f"{scope.address}.{name}": scope.address for name in names}
+        return found
 
     def _rank(self, address: str, frame: str) -> tuple[bool, bool, int, str]:
         inside = bool(frame) and address.startswith(f"{frame}.")
@@ -333,10 +331,10 @@ class _Printer:
     def _labels(self) -> set[str]:
         return self.needed
 
-    def _items(self, scope: Scope, frame: str) -> list[_Item]:
+    def _items(self, scope: Scope, frame: str) -> list[Item]:
         """What stands directly in a scope, in order."""
         seen: set[Scope] = set()
-        found: list[_Item] = []
+        found: list[Item] = []
         for node in self.members.get(scope, []):
             if node.rebinds or node.op in (ENTER, LEAVE):
                 continue
@@ -358,7 +356,7 @@ class _Printer:
             below = inner
         return below
 
-    def _layer_item(self, node: Node, frame: str) -> _Item:
+    def _layer_item(self, node: Node, frame: str) -> Item:
         required = len(node.inputs)
         optional = [p.name for p in node.op.optional_ports]
         named = [
@@ -368,7 +366,7 @@ class _Printer:
         ]
         inputs = [plain(v) for v in node.inputs[: required - len(named)]]
         label = self._label(node.address)
-        return _Item(node.address, layer_text(node), inputs, named, list(node.outputs), label)
+        return Item(node.address, layer_text(node), inputs, named, list(node.outputs), label)
 
     def _label(self, address: str) -> str | None:
         """The label that a layer or call is written with."""
@@ -377,28 +375,28 @@ class _Printer:
             return _index_label(address)
         return None
 
-    def _scope_item(self, scope: Scope, frame: str) -> _Item:
+    def _scope_item(self, scope: Scope, frame: str) -> Item:
         results = self._results(scope)
         entries = self._entries(scope)
-        label = _index_label(scope.address)
+        label: str | None = _index_label(scope.address)
         if isinstance(scope, scopes.Call):
             if not (scope.labelled or self.canonical(scope.address) in self.needed):
                 label = None
             text, extra = self._call(scope)
-            return _Item(scope.address, text, entries, [], results, label, extra)
+            return Item(scope.address, text, entries, [], results, label, extra)
         if not entries:
             return self._labelled_chain(scope, frame, results, label)
         base = scope.address.rpartition(".")[0]
         run = self.runs.get(base)
         if run is None:
             text = self._outlined(scope, (), base.rpartition(".")[2])
-            return _Item(scope.address, text, entries, [], results, label)
+            return Item(scope.address, text, entries, [], results, label)
         text = f"repeat {len(run)} {{\n{self._body(scope, scope.address)}\n}}"
-        return _Item(base, text, entries, [], self._results(run[-1]), base.rpartition(".")[2])
+        return Item(base, text, entries, [], self._results(run[-1]), base.rpartition(".")[2])
 
     @cached_property
     def runs(self) -> dict[str, list[Scope]]:
-        """Arrays of labels that a `repeat` can write: elements alike, each flowing into the next."""
+        """Arrays of labels that a `repeat` can write: alike, and each flowing into the next."""
         arrays: dict[str, list[Scope]] = {}
         for scope in self.graph.scopes:
             base, _, last = scope.address.rpartition(".")
@@ -407,9 +405,7 @@ class _Printer:
         found = {}
         for base, run in arrays.items():
             alike = len({self.digester.digest(scope, ()) for scope in run}) == 1
-            chained = all(
-                self._entries(b) == self._results(a) for a, b in zip(run, run[1:], strict=False)
-            )
+            chained = all(self._entries(b) == self._results(a) for a, b in pairwise(run))
             if alike and chained:
                 found[base] = run
                 self.twins |= {scope.address: run[0].address for scope in run[1:]}
@@ -422,10 +418,10 @@ class _Printer:
 
     def _labelled_chain(
         self, scope: Scope, frame: str, results: list[Value], label: str | None
-    ) -> _Item:
+    ) -> Item:
         items = self._items(scope, frame)
         start = items[0].inputs if items else []
-        return _Item(
+        return Item(
             scope.address, "", start, [], results, label,
             chain=lambda flowing: self._chain(scope, frame, flowing),
         )  # fmt: skip
@@ -498,137 +494,10 @@ class _Printer:
         return self.ref(value if value is not None else self._results(scope)[0], "")
 
     def _write(self, scope: Scope, frame: str, start: list[Value], *, nested: bool) -> list[str]:
-        writer = _Writer(self, frame, start, nested=nested)
+        writer = Writer(self, frame, start, nested=nested)
         for item in self._items(scope, frame):
             writer.add(item)
         return writer.finish(None if nested else self._results(scope))
-
-
-@final
-class _Writer:
-    """Joins items into statements. `nested` ones have no labels: values read once are written
-    within the layer that reads them."""
-
-    def __init__(
-        self, printer: _Printer, frame: str, start: Sequence[Value], *, nested: bool
-    ) -> None:
-        self.printer = printer
-        self.frame = frame
-        self.nested = nested
-        self.statements: list[str] = []
-        self.current: list[Value] = list(start)
-        self.stages: list[str] = []
-        self.label: str | None = None
-        self.pending: dict[Value, str] = {}
-
-    def add(self, item: _Item) -> None:
-        labelled = item.label is not None and not self.nested
-        given = [*item.inputs]
-        if item.chain is not None:
-            self._add_chain(item, labelled)
-            self.current = self._after(item)
-            return
-        values = [(None, v) for v in item.inputs[1:]] + [(n, v) for n, v in item.named + item.extra]
-        if given and given == self.current:
-            self._flow(item, labelled, [(n, v) for n, v in item.named + item.extra])
-        elif given and self.current == given[:1]:
-            self._flow(item, labelled, values, piped=True)
-        else:
-            self._begin(item, labelled)
-        self.current = self._after(item)
-
-    def _add_chain(self, item: _Item, labelled: bool) -> None:
-        assert item.chain is not None
-        if item.inputs and item.inputs == self.current:
-            item.text = item.chain(item.inputs)
-            self._flow(item, labelled, [])
-            return
-        self._shelve()
-        self.label = item.label if labelled else None
-        self.stages = [item.chain([])]
-
-    def _after(self, item: _Item) -> list[Value]:
-        if self.nested or len(item.results) != 1:
-            return item.results
-        value = self.printer.final.get(item.address, item.results[0])
-        return [plain(value)] if item.label is not None else item.results
-
-    def _flow(
-        self,
-        item: _Item,
-        labelled: bool,
-        values: Sequence[tuple[str | None, Value]],
-        *,
-        piped: bool = False,
-    ) -> None:
-        text = self._with(item.text, values)
-        if labelled or (self.label is not None and self.stages):
-            if (values or piped) and not self.stages:
-                text = f"{self.printer.ref(self.current[0], self.frame)} -> {text}"
-            elif values or piped:
-                before = self.current[0]
-                self._close()
-                text = f"{self.printer.ref(before, self.frame)} -> {text}"
-            else:
-                self._close()
-            self.label = item.label if labelled else None
-            self.stages.append(text)
-            return
-        if not self.stages and (values or piped):
-            self.stages.append(self.printer.ref(self.current[0], self.frame))
-        self.stages.append(text)
-
-    def _begin(self, item: _Item, labelled: bool) -> None:
-        """Write a layer that does not read what flows."""
-        self._shelve()
-        values = [(None, v) for v in item.inputs] if len(item.inputs) > 1 else []
-        named = [(n, v) for n, v in item.named + item.extra]
-        if len(item.inputs) == 1:
-            text = f"{self._ref(item.inputs[0])} -> {self._with(item.text, named)}"
-        else:
-            text = self._with(item.text, [*values, *named])
-        self.label = item.label if labelled else None
-        self.stages = [text]
-
-    def _with(self, text: str, values: Sequence[tuple[str | None, Value]]) -> str:
-        if not values:
-            return text
-        given = [f"{n} = {self._ref(v)}" if n else self._ref(v) for n, v in values]
-        first = [g for g, (n, _) in zip(given, values, strict=True) if not n]
-        first = _starred(first, self.printer.array_sizes)
-        last = [g for g, (n, _) in zip(given, values, strict=True) if n]
-        name, bracket, rest = text.partition("(")
-        inner = [rest[:-1]] if bracket and rest[:-1] else []
-        return f"{name}({', '.join([*first, *inner, *last])})"
-
-    def _ref(self, value: Value) -> str:
-        if plain(value) in self.pending:
-            return self.pending.pop(plain(value))
-        return self.printer.ref(value, self.frame)
-
-    def _shelve(self) -> None:
-        """Put the chain so far aside: for the layer that reads it, if it has no label."""
-        if not self.stages:
-            return
-        read = self.printer.reads.get(self.current[0], 0) if len(self.current) == 1 else 0
-        if self.nested and read == 1:
-            self.pending[self.current[0]] = " -> ".join(self.stages)
-            self.stages = []
-            return
-        self._close()
-
-    def _close(self) -> None:
-        if self.stages:
-            head = f"{self.label}: " if self.label else ""
-            self.statements.append(head + " -> ".join(self.stages))
-        self.stages, self.label = [], None
-
-    def finish(self, results: list[Value] | None) -> list[str]:
-        """All statements; the last gives `results`."""
-        self._close()
-        if results is not None and results != self.current and len(results) == 1:
-            self.statements.append(self.printer.ref(results[0], self.frame))
-        return self.statements
 
 
 def _index_label(address: str) -> str:
@@ -640,22 +509,3 @@ def _index_label(address: str) -> str:
 def _dotted(address: str) -> str:
     """`path.0.c2` as `path[0].c2`."""
     return re.sub(r"\.(\d+)(?=\.|\[|$)", r"[\1]", address)
-
-
-def _starred(texts: list[str], sizes: dict[str, int]) -> list[str]:
-    """`path[0].c2, path[1].c2` as `path[*].c2` where that is the whole array."""
-    out: list[str] = []
-    position = 0
-    while position < len(texts):
-        found = re.match(r"^(\w+)\[0\]", texts[position])
-        size = sizes.get(found[1], 0) if found else 0
-        run = texts[position : position + size]
-        if found and size > 1:
-            rest = texts[position][found.end() :]
-            if run == [f"{found[1]}[{i}]{rest}" for i in range(size)]:
-                out.append(f"{found[1]}[*]{rest}")
-                position += size
-                continue
-        out.append(texts[position])
-        position += 1
-    return out

@@ -15,7 +15,6 @@ from xgraph.ir.op import Fault
 from xgraph.ir.scope import Connect, Fusion, Modality, Route, Scope, SuperLayer
 from xgraph.ops.common import shape
 
-
 _SILENT = ("input", "each_in", "each_out")
 
 

@@ -27,7 +27,7 @@ def op_text(op: OpSpec, attrs: Attrs) -> str:
     """An op with the attributes that are not its defaults."""
     changed = [a.name for a in op.attrs if a.default is REQUIRED or attrs[a.name] != a.default]
     plain = max(op.positional, sum(a.default is REQUIRED for a in op.attrs))
-    leading = [a for a in op.attrs[:plain]]
+    leading = list(op.attrs[:plain])
     while leading and leading[-1].name not in changed:
         leading.pop()
     parts: list[str] = []

@@ -158,7 +158,8 @@ class Graph:
     def view(self) -> nx.MultiDiGraph[int]:
         """A read-only networkx graph: node ids (with the node as `node`), edges keyed by input
         index."""
-        return nx.freeze(self._dag.copy(as_view=True))
+        view: nx.MultiDiGraph[int] = nx.freeze(self._dag.copy(as_view=True))
+        return view
 
     def node(self, id: int) -> Node:  # noqa: A002
         return self._nodes[id]

@@ -95,8 +95,9 @@ def _types(node: Node) -> Iterator[Problem]:
     stored = tuple(value.type for value in node.outputs)
     try:
         types = infer_types(node.op, node.input_types, node.attrs)
-    except Fault as fault:
-        yield Problem(node, fault.message)
+    except Exception as error:  # a rule that crashes is a problem like any other
+        crash = "" if isinstance(error, Fault) else f"its rule fails, {type(error).__name__}: "
+        yield Problem(node, f"{crash}{error}")
         return
     if types != stored:
         told, true = (", ".join(map(str, each)) for each in (stored, types))

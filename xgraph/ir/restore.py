@@ -108,13 +108,13 @@ def _read_scope(item: Data, before: list[Scope], ops: OpTable) -> Scope:
     if kind is None:
         raise Malformed(f"`{item['kind']}` is no kind of scope", did_you_mean(item["kind"], _KINDS))
     own = {field.name: field for field in own_fields(kind)}
-    only(item, ("kind", "address", "parent", "loose", *own), f"a {kind.kind}")
+    only(item, ("kind", "address", "parent", "loose", *own), f"a scope of kind `{kind.kind}`")
     given: dict[str, Any] = {}
     for name, field in own.items():
         if name in item:
             given[name] = _read_field(item[name], str(field.type), name, ops)
         elif field_default(field) is REQUIRED:
-            raise Malformed(f"a {kind.kind} needs `{name}`")
+            raise Malformed(f"a scope of kind `{kind.kind}` needs `{name}`")
     address = need(item.get("address"), str, "the address of a scope")
     return kind(address=address, parent=_scope_at(item.get("parent"), before), **given)
 

@@ -84,8 +84,8 @@ class Label(Scope):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Call(Scope):
-    """A use of a block. `args` are the constants given, by parameter; `labelled` tells whether its name
-    was written or made."""
+    """A use of a block. `args` are the constants given, by parameter; `labelled` tells whether
+    its name was written or made."""
 
     kind = "call"
     block: str

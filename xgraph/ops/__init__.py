@@ -1,6 +1,7 @@
 """Every op, by family. The reference, the did-you-mean lists and the completeness tests come
 from this table."""
 
+from xgraph.ir.attrs import INITIALISERS
 from xgraph.ir.op import OpTable
 from xgraph.ops import (
     activation,
@@ -36,3 +37,13 @@ ROUTERS = tuple(spec.name for spec in routing.OPS)
 """What may stand behind `route`."""
 
 INPUT, ENTER, LEAVE = boundary.OPS
+
+WORDS = frozenset(OPS) | frozenset(INITIALISERS) | frozenset(
+    word for op in OPS.values() for attr in op.attrs for word in getattr(attr.kind, "words", ())
+)  # fmt: skip
+"""Every bare name that an attribute may take."""
+
+
+def layer_names() -> list[str]:
+    """The ops that a chain may hold."""
+    return [name for name, op in OPS.items() if not op.hidden and name not in ROUTERS]

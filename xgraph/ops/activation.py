@@ -46,7 +46,8 @@ def _resolve_prelu(types: Types, a: Attrs) -> dict[str, AttrValue]:
 def _prelu_params(types: Types, a: Attrs) -> list[Param]:
     features = types[0].features
     sizes = {"shared": (1,), "channel": features[:1], "element": features}[a.per]
-    return [Param("weight", tuple(int(d) for d in sizes), a.init)]  # type: ignore[arg-type]
+    shape = tuple(known("prelu", d, "the shape of its slopes") for d in sizes)
+    return [Param("weight", shape, a.init)]
 
 
 PRELU = OpSpec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from xgraph.ir.attrs import Attrs, AttrValue, Boolean, Init, Initialiser, Integer, Sizes
@@ -58,13 +59,13 @@ def _infer_conv(types: Types, a: Attrs) -> TensorType:
 
 
 def _conv_params(types: Types, a: Attrs) -> list[Param]:
-    channels = int(types[0].channels)  # type: ignore[arg-type]  # inference made sure
+    channels = known("conv", types[0].channels, "the number of channels")
     weight = Param("weight", (a.filters, channels // a.groups, *a.kernel), a.init)
     return [weight, Param("bias", (a.filters,), a.bias_init)] if a.bias else [weight]
 
 
 def _conv_macs(types: Types, outs: tuple[TensorType, ...], a: Attrs) -> Dim:
-    return product((*outs[0].shape, types[0].channels, *a.kernel)) // a.groups
+    return product((*outs[0].shape, types[0].channels, *a.kernel)) // int(a.groups)
 
 
 CONV = OpSpec(
@@ -104,16 +105,16 @@ def _infer_deconv(types: Types, a: Attrs) -> TensorType:
 
 
 def _deconv_params(types: Types, a: Attrs) -> list[Param]:
-    channels = int(types[0].channels)  # type: ignore[arg-type]  # inference made sure
-    window = product(a.kernel)
+    channels = known("deconv", types[0].channels, "the number of channels")
+    window = prod(a.kernel)
     fans = (channels * window // a.groups, a.filters * window // a.groups)
     shape = (channels, a.filters // a.groups, *a.kernel)
-    weight = Param("weight", shape, a.init, fans=fans)  # type: ignore[arg-type]
+    weight = Param("weight", shape, a.init, fans=fans)
     return [weight, Param("bias", (a.filters,), a.bias_init)] if a.bias else [weight]
 
 
 def _deconv_macs(types: Types, outs: tuple[TensorType, ...], a: Attrs) -> Dim:
-    return product((*types[0].shape, a.filters, *a.kernel)) // a.groups
+    return product((*types[0].shape, int(a.filters), *a.kernel)) // int(a.groups)
 
 
 def _resolve_deconv(types: Types, a: Attrs) -> dict[str, AttrValue]:

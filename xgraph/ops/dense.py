@@ -22,13 +22,13 @@ def _infer_linear(types: Types, a: Attrs) -> TensorType:
 
 
 def _linear_params(types: Types, a: Attrs) -> list[Param]:
-    features = int(types[0].shape[-1])  # type: ignore[arg-type]  # inference made sure
+    features = known("linear", types[0].shape[-1], "the number of features")
     weight = Param("weight", (a.units, features), a.init)
     return [weight, Param("bias", (a.units,), a.bias_init)] if a.bias else [weight]
 
 
 def _linear_macs(types: Types, outs: tuple[TensorType, ...], a: Attrs) -> Dim:
-    return product(types[0].shape) * a.units
+    return product((*types[0].shape, int(a.units)))
 
 
 LINEAR = OpSpec(

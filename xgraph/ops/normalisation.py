@@ -17,7 +17,7 @@ def _resolve_bn(types: Types, a: Attrs) -> dict[str, AttrValue]:
 
 
 def _bn_params(types: Types, a: Attrs) -> list[Param]:
-    size = int(types[0].features[a.axis])  # type: ignore[arg-type]  # `_resolve_bn` made sure
+    size = known("bn", types[0].features[a.axis], "the size of its axis")
     affine = [Param("weight", (size,), ONES), Param("bias", (size,), ZEROS)] if a.affine else []
     return [
         *affine,
@@ -62,7 +62,7 @@ def _resolve_ln(types: Types, a: Attrs) -> dict[str, AttrValue]:
 
 
 def _ln_params(types: Types, a: Attrs) -> list[Param]:
-    shape = tuple(int(d) for d in types[0].shape[-a.axes :])  # type: ignore[arg-type]
+    shape = tuple(known("layernorm", d, "its axes") for d in types[0].shape[-a.axes :])
     return [Param("weight", shape, ONES), Param("bias", shape, ZEROS)] if a.affine else []
 
 
@@ -89,7 +89,7 @@ def _resolve_gn(types: Types, a: Attrs) -> dict[str, AttrValue]:
 
 
 def _gn_params(types: Types, a: Attrs) -> list[Param]:
-    channels = int(types[0].channels)  # type: ignore[arg-type]  # `_resolve_gn` made sure
+    channels = known("groupnorm", types[0].channels, "the number of channels")
     return (
         [Param("weight", (channels,), ONES), Param("bias", (channels,), ZEROS)] if a.affine else []
     )

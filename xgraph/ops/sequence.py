@@ -37,7 +37,7 @@ def _infer_recurrent(types: Types, a: Attrs) -> TensorType:
 
 def _recurrent_params(gates: int, biases: tuple[str, ...], bias: Init) -> Any:
     def params(types: Types, a: Attrs) -> list[Param]:
-        features = int(types[0].shape[2])  # type: ignore[arg-type]  # `resolve` made sure
+        features = known("lstm", types[0].shape[2], "the number of features")
         found = []
         for suffix in ("", "_reverse") if a.bidirectional else ("",):
             rows = gates * a.units
@@ -53,7 +53,8 @@ def _recurrent_macs(gates: int) -> Any:
     def macs(types: Types, outs: tuple[TensorType, ...], a: Attrs) -> Dim:
         steps = product(types[0].shape[:2])
         directions = 2 if a.bidirectional else 1
-        return steps * (types[0].shape[2] + a.units) * (gates * a.units * directions)
+        per_step = (types[0].shape[2] + int(a.units)) * (gates * int(a.units) * directions)
+        return steps * per_step
 
     return macs
 
