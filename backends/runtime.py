@@ -49,15 +49,12 @@ class Session:
         self.origin = "<model>" if isinstance(model, bytes) else str(model)
         self._session = _open(model, self.origin, device, threads)
         renamed = self._session.get_modelmeta().custom_metadata_map
-        self._tensors = {
-            renamed.get(f"xgraph.output.{o.name}", o.name): o.name
-            for o in self._session.get_outputs()
+        outputs = {
+            renamed.get(f"xgraph.output.{o.name}", o.name): o for o in self._session.get_outputs()
         }
+        self._tensors = {name: o.name for name, o in outputs.items()}
         self.inputs: Signature = {v.name: _described(v) for v in self._session.get_inputs()}
-        self.outputs: Signature = {
-            name: _described(value)
-            for name, value in zip(self._tensors, self._session.get_outputs(), strict=True)
-        }
+        self.outputs: Signature = {name: _described(o) for name, o in outputs.items()}
 
     def run(
         self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None

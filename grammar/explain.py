@@ -6,7 +6,7 @@ names what was found and what could stand there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, cached_property
@@ -17,7 +17,7 @@ from xgraph.diagnostics import Diagnostic, Label, Report, printable
 from xgraph.grammar import machine
 from xgraph.grammar.habits import FOREIGN_NAMES
 from xgraph.grammar.lexer import DECLARATION_KEYWORDS, KEYWORDS, NEWLINE, SYMBOLS, Token, lex
-from xgraph.grammar.lines import DECLARATIONS, settle, split, surroundings
+from xgraph.grammar.lines import DECLARATIONS, OPERATORS, settle, split, surroundings
 from xgraph.grammar.machine import END, Start, Stuck
 from xgraph.grammar.mistakes import MISTAKES, Mistake
 from xgraph.source import Source, Span
@@ -214,7 +214,7 @@ def _nothing_follows(place: _Place) -> Diagnostic | None:
     before = place.before
     if before is None or "NAME" not in place.accepted:
         return None
-    if place.found.type not in _ENDS | {"RPAR", "RSQB", "_COMMA"} or before.type == "NAME":
+    if before.type == "NAME" or place.found.type not in _ENDS_VALUE:
         return None
     message = f"nothing follows this `{before.text}`"
     return _say(place, "missing-value", message, "complete it, or remove it", before.span)
@@ -239,6 +239,7 @@ _RULES: tuple[Callable[[_Place], Diagnostic | None], ...] = (
     _anything,
 )
 
+_ENDS_VALUE = _ENDS | OPERATORS | {"RPAR", "RSQB", "_COMMA"}
 _BEGINS_VALUE = frozenset("NAME INT FLOAT STRING TRUE FALSE NOT LPAR REPEAT IF".split())
 
 
@@ -277,10 +278,6 @@ def _in_words(accepted: set[str]) -> Iterator[str]:
 # ----------------------------------------------------------------------------- the examples
 
 
-# What `V` stands for: the values that end in different tokens.
-_VALUES = ("a", "1", "0.5", '"a"', "true", "a(1)", "a[0]", "a.b", "[a]", "(a)", "-a", "a + b")
-
-
 @cache
 def _examples() -> tuple[dict[_Key, Mistake], dict[_States, Mistake]]:
     """Where the example of each mistake gets stuck; and the same wherever it is, if no other
@@ -288,16 +285,11 @@ def _examples() -> tuple[dict[_Key, Mistake], dict[_States, Mistake]]:
     exact: dict[_Key, Mistake] = {}
     alike: dict[_States, set[Mistake]] = {}
     for mistake in MISTAKES:
-        for example in _spelt_out(mistake.examples):
+        for example in mistake.examples():
             key = stuck_at(example).key
             exact.setdefault(key, mistake)
             alike.setdefault(key[0], set()).add(mistake)
     return exact, {states: one.pop() for states, one in alike.items() if len(one) == 1}
-
-
-def _spelt_out(examples: Iterable[str]) -> Iterator[str]:
-    for example in examples:
-        yield from (example.replace("V", v) for v in _VALUES) if "V" in example else [example]
 
 
 def stuck_at(example: str) -> _Place:

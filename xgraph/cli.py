@@ -309,15 +309,14 @@ def run(
     Example: xgraph run net.xg --input image=photo.png --resize
     """
     from xgraph import arrays, driver
+    from xgraph.backends.runtime import Session, signature
 
     if file.endswith(".onnx"):
-        from xgraph.backends.runtime import Session
-
         network: Any = Path(file)
         wanted = Session(network, device=device).inputs
     else:
         network = _graph(file, settings, limits)
-        wanted = driver.wanted_inputs(driver.tensor_graph(network))
+        wanted = signature(driver.tensor_graph(network).inputs)
     given = arrays.read_inputs(inputs, wanted, resize=resize)
     outputs = driver.run(network, given, weights=weights, seed=seed, backend=backend, device=device)
     if out is None:

@@ -47,9 +47,21 @@ def check(
     return graph, report
 
 
+def parse(
+    network: Path | str, settings: Settings | None = None, *, limits: Limits | None = None
+) -> Graph:
+    """The architecture-level graph of a `.xg` file, or of a text (a string of several lines).
+
+    `DiagnosticError` lists every mistake; warnings are not shown.
+    """
+    if isinstance(network, str) and "\n" in network:
+        return build_source(Source("<text>", network), settings, limits=limits)
+    return build_file(network, settings, limits=limits)
+
+
 def as_graph(network: Network, settings: Settings | None = None) -> Graph:
     """The architecture-level graph of a file, or the graph given."""
-    return network if isinstance(network, Graph) else build_file(network, settings)
+    return network if isinstance(network, Graph) else parse(network, settings)
 
 
 def tensor_graph(graph: Graph) -> Graph:
@@ -180,17 +192,6 @@ def run_module(low: Graph, arrays: Arrays, inputs: Arrays, device: str = "cpu") 
     return {name: value.cpu().numpy() for name, value in zip(low.outputs, values, strict=True)}
 
 
-def wanted_inputs(low: Graph) -> dict[str, tuple[str, tuple[int | str, ...]]]:
-    """Name, dtype and dims of every input of a graph."""
-    return {
-        name: (
-            value.type.dtype.numpy,
-            tuple(int(d) if isinstance(d, int) else str(d) for d in value.type.shape),
-        )
-        for name, value in low.inputs.items()
-    }
-
-
 def run(
     network: Network,
     inputs: Arrays,
@@ -202,13 +203,13 @@ def run(
     settings: Settings | None = None,
 ) -> Arrays:
     """The outputs of a network (a `.xg`, a graph, or an `.onnx` model) on named arrays."""
-    from xgraph.backends.runtime import Session, check_inputs
+    from xgraph.backends.runtime import Session, check_inputs, signature
 
     if not isinstance(network, Graph) and Path(network).suffix == ".onnx":
         session = Session(Path(network), device=device)
         return session.run(check_inputs(inputs, session.inputs, str(network)))
     low = tensor_graph(as_graph(network, settings))
-    checked = check_inputs(inputs, wanted_inputs(low), low.name)
+    checked = check_inputs(inputs, signature(low.inputs), low.name)
     arrays = initial_weights(low, weights, seed)
     if backend == "torch":
         return run_module(low, arrays, checked, device)
@@ -227,5 +228,5 @@ def read_source(path: str) -> tuple[Source, Path]:
 
 __all__ = [
     "Compiled", "Diagnostic", "DiagnosticError", "as_graph", "check", "compare", "compile",
-    "initial_weights", "load", "read_source", "require", "run", "tensor_graph", "wanted_inputs",
+    "initial_weights", "load", "parse", "read_source", "require", "run", "tensor_graph",
 ]  # fmt: skip

@@ -44,6 +44,17 @@ class Part:
     parts: list[Part] = field(default_factory=list)
     note: str = ""
 
+    @property
+    def title(self) -> str:
+        """Kind, name and note, as a person reads them."""
+        head = self.name if self.kind == "point" else f"{self.kind} {self.name}"
+        return f"{head}  ({self.note})" if self.note else head
+
+    @property
+    def figures(self) -> tuple[str, str]:
+        """Parameters and multiply-accumulates; empty where there are none."""
+        return _figures(self.cost)
+
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Part]]:
         yield depth, self
         for part in self.parts:
@@ -99,6 +110,10 @@ class Summary:
         self._children: dict[Scope | None, list[Scope]] = {}
         for scope in graph.scopes:
             self._children.setdefault(scope.parent, []).append(scope)
+        self._nodes: dict[Scope, list[Node]] = {}
+        for node in graph.nodes():
+            if node.scope is not None:
+                self._nodes.setdefault(node.scope, []).append(node)
         self._named: dict[Scope, list[Node]] = {}
         for node in graph.nodes():
             if node.scope is not None and node.address in graph.points:
@@ -136,7 +151,7 @@ class Summary:
                 weight = f", weight {scope.meta['weight']}" if "weight" in scope.meta else ""
                 return name, f"by {scope.by}{weight}"
             case scopes.Route():
-                (node,) = [n for n in self.graph.nodes() if n.scope is scope]
+                (node,) = self._nodes[scope]
                 left = ", ".join(map(written, scope.sources))
                 right = ", ".join(map(written, scope.targets))
                 return left if left == right else f"{left} -> {right}", node.op.name
@@ -151,7 +166,7 @@ class Summary:
         if isinstance(scope, scopes.Output):
             value = self.graph.outputs.get(scope.address)
         if isinstance(scope, scopes.Connect):
-            nodes = [n for n in self.graph.nodes() if n.scope is scope and n.rebinds]
+            nodes = [n for n in self._nodes.get(scope, []) if n.rebinds]
             value = nodes[0].inputs[1] if nodes else None
         return f"[{', '.join(map(str, value.type.shape))}]" if value is not None else ""
 
@@ -195,9 +210,7 @@ class Summary:
         """The report as text: a tree with columns."""
         rows = [("", "shape", "parameters", "MACs")]
         for depth, part in (line for top in self.parts for line in top.walk()):
-            head = part.name if part.kind == "point" else f"{part.kind} {part.name}"
-            head += f"  ({part.note})" if part.note else ""
-            rows.append(("  " * depth + head, part.shape, *_figures(part.cost)))
+            rows.append(("  " * depth + part.title, part.shape, *part.figures))
         rows.append(("total", "", *_figures(self.total)))
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines = [f"network {self.graph.name}"]

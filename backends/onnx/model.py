@@ -19,10 +19,9 @@ OPSETS = range(17, 27)
 """What can be written. 17 brought layer normalisation; 26 is what the oldest `onnx` that xgraph
 installs knows, and the newest that ONNX Runtime took when this was written."""
 
-DEFAULT_OPSET = 18
-"""The newest of which ONNX Runtime, since 1.20, has every operator written here for CUDA too.
-Several later ones (`Pad` in 19, `MaxPool` and `LSTM` in 22) ran on the CPU for many versions,
-with copies to and fro."""
+DEFAULT_OPSET = OPSETS[-1]
+"""The current one. For CUDA under ONNX Runtime 18 can be the better choice: of later operators
+(`Pad` in 19, `MaxPool` and `LSTM` in 22) many versions have kernels for the CPU alone."""
 
 
 def require_onnx() -> None:

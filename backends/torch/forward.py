@@ -8,17 +8,261 @@ too deep, what is read again, and what stands under the next layer with weights 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, final
 
-from xgraph.backends.torch.access import Paths
-from xgraph.backends.torch.code import Bracket, Code, call, layout, variable
-from xgraph.backends.torch.helpers import closure  # noqa: F401
+from xgraph.backends.torch.access import home_of, module_path
+from xgraph.backends.torch.code import WIDTH, Bracket, Code, call, layout, variable
 from xgraph.backends.torch.plan import Driver, Plan
 from xgraph.backends.torch.registry import RULES, Site
+from xgraph.backends.torch.runs import Run, find_runs
 from xgraph.backends.torch.sizes import Sizes
 from xgraph.backends.torch.tree import Group, Member
-from xgraph.backends.torch.variables import Hints, Variables
+from xgraph.backends.torch.variables import Hint, Hints, Variables
 from xgraph.ir.graph import Node, Value
 from xgraph.ir.types import Dim
+
+LONGEST, DEEPEST, WIDEST = 72, 3, 8
+"""How long an expression may grow, how many calls may nest in it, and how many operands it may
+take before those that are not names get one."""
+
+INDENT = 8
+
+Sized: TypeAlias = Mapping[Group, Sequence[Dim]]
+
+
+@final
+@dataclass(frozen=True)
+class Forward:
+    """A `forward` as written."""
+
+    arguments: tuple[str, ...]
+    sizes: tuple[tuple[str, Dim], ...]
+    """Arguments that are sizes, after those that are tensors."""
+    lines: tuple[str, ...]
+    helpers: frozenset[str]
+
+
+@final
+class Writer:
+    """Writes one `forward`, once. `sized` are the sizes that groups within take."""
+
+    def __init__(
+        self, plan: Plan, driver: Driver, arguments: Sequence[str], sized: Sized
+    ) -> None:
+        self._plan = plan
+        self._driver = driver
+        self._sized = sized
+        self._arguments = tuple(arguments)
+        self._hints = Hints(plan, driver)
+        self._variables = Variables()
+        self._is_top = driver.group.parent is None
+        given = list(zip(arguments, driver.inputs, strict=True))
+        self._sizes = Sizes(given, self._variables, self._is_top)
+        self._lines: list[str] = []
+        self._helpers: set[str] = set()
+        self._left = Counter(v for item in driver.items for v in plan.operands(item))
+        """Reads that are still to be written."""
+        self._left.update(driver.outputs)
+        self._reads = self._left.copy()
+        self._named: dict[Value, str] = {}
+        self._waiting: dict[Value, Code] = {}
+        for name, value in given:
+            self._variables.hold(name, self._left[value])
+            self._named[value] = name
+
+    def write(self) -> Forward:
+        runs = find_runs(self._plan, self._driver, [g for g, dims in self._sized.items() if dims])
+        starts = {item: run for run in runs for item in run.items}
+        done: set[Member] = set()
+        for item in self._driver.items:
+            if item in done:
+                continue
+            if (run := starts.get(item)) is not None:
+                done.update(run.items)
+                self._write_run(run)
+            elif isinstance(item, Group):
+                self._write_call(item)
+            else:
+                self._write_node(item)
+        self._write_return()
+        lines = [" " * INDENT + line for line in self._sizes.lines] + self._lines
+        sizes = tuple(self._sizes.given)
+        return Forward(self._arguments, sizes, tuple(lines), frozenset(self._helpers))
+
+    # --------------------------------------------------------------------------- steps
+
+    def _write_node(self, node: Node) -> None:
+        rule = RULES[node.op.name]
+        path = self._path(node) if rule.layer else ""
+
+        def write(xs: Sequence[Code]) -> Code:
+            return rule.write(Site(node, tuple(xs), path, self._sizes.write, self._helper))
+
+        if rule.folds:
+            code = self._folded(node, write)
+        else:
+            code = self._fitted(node.inputs, write, heavy=rule.heavy)
+        self._settle(node.output, code)
+
+    def _write_call(self, group: Group) -> None:
+        path = self._path(group)
+        sizes = [self._sizes.write(dim) for dim in self._sized.get(group, ())]
+        code = self._fitted(
+            self._plan.operands(group), lambda xs: call(path, *xs, *sizes), heavy=True
+        )
+        outputs = self._plan.results(group)
+        if len(outputs) == 1:
+            self._settle(outputs[0], code)
+        else:
+            self._unpack(outputs, code)
+
+    def _write_run(self, run: Run) -> None:
+        path = self._path(run.array)
+        if run.in_turn:
+            self._write_loop(run, path)
+            return
+
+        def write(xs: Sequence[Code]) -> Code:
+            layer = self._variables.pick(Hint(run.array.name))
+            each = call(layer, *xs)
+            doc = Bracket("[", (each.doc, f"for {layer} in {path}"), "]", separator=" ")
+            return replace(each, doc=doc)
+
+        code = self._fitted(self._plan.operands(run.items[0]), write, heavy=True)
+        self._unpack([self._plan.results(item)[0] for item in run.items], code)
+
+    def _write_loop(self, run: Run, path: str) -> None:
+        (start,) = self._plan.operands(run.items[0])
+        (end,) = self._plan.results(run.items[-1])
+        code = self._take(start)
+        hint = self._hints.of(end, self._reads[end])
+        name = self._variables.pick(hint, self._variables.release(code.names))
+        if name != code.text:
+            self._statement(f"{name} = ", code)
+        self._variables.hold(name, self._left[end], hint.stem)
+        self._named[end] = name
+        self._variables.claim(name, 1)
+        layer = self._variables.pick(Hint(run.array.name))
+        self._variables.release([name])
+        pad = " " * INDENT
+        self._lines += [f"{pad}for {layer} in {path}:", f"{pad}    {name} = {layer}({name})"]
+
+    def _write_return(self) -> None:
+        outputs = self._driver.outputs
+        if len(outputs) == 1:
+            self._statement("return ", self._fitted(outputs, lambda xs: xs[0]))
+        elif self._is_top:
+            self._statement("return ", self._fitted(outputs, lambda xs: call("Outputs", *xs)))
+        else:
+            code = self._fitted(outputs, _tuple)
+            line = " " * INDENT + "return " + code.text[1:-1]
+            self._lines += [line] if len(line) <= WIDTH else layout(code.doc, INDENT, "return ")
+
+    # ---------------------------------------------------------------- values and their names
+
+    def _fitted(
+        self,
+        operands: Sequence[Value],
+        write: Callable[[Sequence[Code]], Code],
+        *,
+        heavy: bool = False,
+    ) -> Code:
+        """What `write` makes of the operands, some of them named so that it fits a line."""
+        codes = [self._take(value) for value in operands]
+        if heavy or len(codes) > WIDEST:
+            for i, (value, code) in enumerate(zip(operands, codes, strict=True)):
+                if code.heavy or len(codes) > WIDEST:
+                    codes[i] = self._name(value, code)
+        code = write(codes)
+        while _is_large(code):
+            sizes = {i: len(code.text) for i, code in enumerate(codes) if not code.is_name}
+            if not sizes:
+                break
+            largest = max(sizes, key=sizes.__getitem__)
+            codes[largest] = self._name(operands[largest], codes[largest])
+            code = write(codes)
+        return replace(code, heavy=code.heavy or heavy)
+
+    def _folded(self, node: Node, write: Callable[[Sequence[Code]], Code]) -> Code:
+        """The operands of `node` brought together two at a time."""
+        first, *others = node.inputs
+        total = self._take(first)
+        for value in others:
+            code = self._take(value)
+            joined = write([total, code])
+            if _is_large(joined) and len(code.text) > LONGEST // 2:
+                code = self._name(value, code)
+                joined = write([total, code])
+            if _is_large(joined):
+                joined = write([self._name(node.output, total), code])
+            total = joined
+        return total
+
+    def _take(self, value: Value) -> Code:
+        """The expression that reads `value` once."""
+        self._left[value] -= 1
+        name = self._named.get(value)
+        return variable(name) if name else self._waiting.pop(value)
+
+    def _name(self, value: Value, code: Code) -> Code:
+        """A variable that holds `code`, to be read once."""
+        return code if code.is_name else variable(self._assign(value, code, 1))
+
+    def _settle(self, value: Value, code: Code) -> None:
+        """Keep the value of a step for its readers."""
+        left = self._left[value]
+        if code.is_name:
+            self._variables.claim(code.text, left - 1)
+            self._named[value] = code.text
+        elif left == 1:
+            self._waiting[value] = code
+        else:
+            self._named[value] = self._assign(value, code, left)
+
+    def _assign(self, value: Value, code: Code, claims: int) -> str:
+        hint = self._hints.of(value, self._reads[value])
+        name = self._variables.pick(hint, self._variables.release(code.names))
+        self._variables.hold(name, claims, hint.stem)
+        self._statement(f"{name} = ", code)
+        return name
+
+    def _unpack(self, values: Sequence[Value], code: Code) -> None:
+        """Name the values of a step that gives several."""
+        freed = self._variables.release(code.names)
+        for value in values:
+            hint = self._hints.of(value, self._reads[value])
+            name = self._named[value] = self._variables.pick(hint, freed)
+            self._variables.hold(name, self._left[value], hint.stem)
+        names = [self._named[value] for value in values]
+        targets = ", ".join(names) + " = "
+        if len(targets) <= LONGEST:
+            self._statement(targets, code)
+            return
+        results = self._variables.fresh("results")
+        self._statement(f"{results} = ", code)
+        for i, name in enumerate(names):
+            self._statement(f"{name} = ", Code(f"{results}[{i}]"))
+
+    def _statement(self, before: str, code: Code) -> None:
+        self._lines += layout(code.doc, INDENT, before)
+
+    # --------------------------------------------------------------------------- context
+
+    def _path(self, item: Member) -> str:
+        return module_path(item, home_of(item, self._plan.tree.home), self._driver.group)
+
+    def _helper(self, name: str) -> str:
+        self._helpers.add(name)
+        return name
+
+
+def _is_large(code: Code) -> bool:
+    return len(code.text) > LONGEST or code.depth > DEEPEST
+
+
+def _tuple(codes: Sequence[Code]) -> Code:
+    inner = call("(", *codes)
+    assert isinstance(inner.doc, Bracket)
+    return replace(inner, doc=Bracket("(", inner.doc.items, ")"))

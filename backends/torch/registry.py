@@ -62,9 +62,7 @@ class Ctor:
         return self.callee, args, tuple(item.pattern() for item in self.items), self.keys
 
 
-def build(
-    callee: str, given: Mapping[str, Scalar], **options: tuple[Scalar, Scalar]
-) -> Ctor:
+def build(callee: str, given: Mapping[str, Scalar], **options: tuple[Scalar, Scalar]) -> Ctor:
     """A constructor of `given` arguments and those `options` (value, default) that differ."""
     positional = [Arg(role, value) for role, value in given.items()]
     named = [Arg(k, value, True) for k, (value, default) in options.items() if value != default]

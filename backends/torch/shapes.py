@@ -36,9 +36,7 @@ def reshaped(s: Site, old: Sequence[Dim], new: Sequence[Dim]) -> Code:
     if not any(isinstance(dim, Expr) for dim in new):
         return method(s.x, "reshape", "-1", *map(s.size, new))
     end = () if not last else (str(axis + len(before) - 1),)
-    return method(
-        method(s.x, "flatten", str(axis), *end), "unflatten", str(axis), sizes(s, after)
-    )
+    return method(method(s.x, "flatten", str(axis), *end), "unflatten", str(axis), sizes(s, after))
 
 
 def _common(old: Sequence[Dim], new: Sequence[Dim]) -> tuple[int, int]:

@@ -20,6 +20,12 @@ from xgraph.ir.graph import Value
 
 RESERVED = TAKEN | DEFINED | {"Outputs"}
 
+_FOREVER = 2**31
+
+
+def _safe(name: str) -> str:
+    return identifier(name, RESERVED)
+
 
 @final
 @dataclass(frozen=True)
@@ -49,6 +55,13 @@ class Variables:
     def is_free(self, name: str) -> bool:
         return not self._claims[name]
 
+    def fresh(self, base: str) -> str:
+        """A name that nothing had so far, or has from now on."""
+        names = chain((base,), (f"{base}{number}" for number in count(1)))
+        name = next(n for n in map(_safe, names) if n not in self._family)
+        self.hold(name, _FOREVER)
+        return name
+
     def release(self, names: Iterable[str]) -> list[str]:
         """Drop a claim on each of `names`; those that are free now."""
         read = list(names)
@@ -64,16 +77,16 @@ class Variables:
         raise AssertionError("there is always another number")
 
     def _first(self, hint: Hint) -> Iterator[str]:
-        yield identifier(hint.stem, RESERVED)
+        yield _safe(hint.stem)
 
     def _further(self, hint: Hint) -> Iterator[str]:
         if hint.label and hint.label != hint.stem:
-            yield identifier(hint.label, RESERVED)
+            yield _safe(hint.label)
         if hint.stem == "x":
             yield from "yz"
         mark = "_" if hint.stem[-1].isdigit() else ""
         for number in count(1):
-            yield identifier(f"{hint.stem}{mark}{number}", RESERVED)
+            yield _safe(f"{hint.stem}{mark}{number}")
 
 
 @final

@@ -74,7 +74,7 @@ def two_paths() -> Graph:
 
     shape = (N, 3, Axis("T", 8), symbol("W"))
     x = put("input", attrs={"shape": shape}, address="image", scope=modality).output
-    attrs = {"shape": (N,), "dtype": "i64"}
+    attrs: dict[str, Any] = {"shape": (N,), "dtype": "i64"}
     lengths = put("input", attrs=attrs, address="n", scope=counts).output
     attrs = {"filters": 4, "kernel": 3, "stride": [1, 2], "init": Init("uniform", (-1.0, 0.5))}
     conv = put("conv", x, attrs=attrs, address="y.b1.unit1.conv1", scope=call).output

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ir_support import N, add, graphs, image, tower, two_paths
-from xgraph.passes import lower
 
 from xgraph.ir.attrs import Attrs, Init, Layer
 from xgraph.ir.canonical import canonical
@@ -17,6 +17,7 @@ from xgraph.ir.graph import Graph, Value
 from xgraph.ir.text import dump, read
 from xgraph.ir.types import Axis
 from xgraph.ops import OPS
+from xgraph.passes import lower
 
 
 def shuffled(graph: Graph, seed: int) -> Graph:
@@ -66,8 +67,8 @@ def net(build: Callable[[Graph, Value], Value]) -> str:
     return f"{canonical(graph)} {low}"
 
 
-def conv(graph: Graph, x: Value, **attrs: object) -> Value:
-    return add(graph, "conv", x, **{"filters": 3, "kernel": 3, **attrs}).output
+def conv(graph: Graph, x: Value, **attrs: Any) -> Value:
+    return add(graph, "conv", x, **({"filters": 3, "kernel": 3} | attrs)).output
 
 
 def relu(graph: Graph, x: Value) -> Value:

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ir_support import add, graphs, image, tower, two_paths
-from xgraph.passes import lower
 
 from xgraph.diagnostics import Diagnostic, DiagnosticError
 from xgraph.ir import data as data_module
@@ -22,6 +21,7 @@ from xgraph.ir.scope import SCOPES, Scope
 from xgraph.ir.text import dump
 from xgraph.ir.verify import verify
 from xgraph.ops import OPS
+from xgraph.passes import lower
 
 
 def refused(data: Any) -> Diagnostic:

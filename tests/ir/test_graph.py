@@ -154,7 +154,7 @@ class TestChanging:
     def test_inputs_and_attributes_name_their_mutators(self) -> None:
         node = tower().nodes()[1]
         with pytest.raises(AttributeError, match=r"Graph\.replace_input"):
-            node.inputs = ()  # type: ignore[assignment]
+            node.inputs = ()
         with pytest.raises(AttributeError, match=r"Graph\.set_attrs"):
             node.attrs.kernel = 5
 

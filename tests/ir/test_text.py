@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ir_support import add, graphs, image, tower, two_paths
-from xgraph.passes import lower
 
 from xgraph.diagnostics import Diagnostic, DiagnosticError
 from xgraph.ir.attrs import Init
@@ -15,6 +14,7 @@ from xgraph.ir.text import dump, read
 from xgraph.ir.types import symbol
 from xgraph.ir.verify import verify
 from xgraph.ops import OPS
+from xgraph.passes import lower
 
 
 def refused(text: str) -> Diagnostic:

@@ -8,7 +8,6 @@ from time import perf_counter
 import pytest
 from hypothesis import given
 from ir_support import add, graphs, image, tower, two_paths
-from xgraph.passes import lower
 
 from xgraph.diagnostics import InternalError
 from xgraph.ir.attrs import Attrs
@@ -17,6 +16,7 @@ from xgraph.ir.scope import Label
 from xgraph.ir.types import TensorType
 from xgraph.ir.verify import Problem, verify, verify_or_raise
 from xgraph.ops import OPS
+from xgraph.passes import lower
 
 
 def told(graph: Graph) -> list[str]:

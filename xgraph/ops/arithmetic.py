@@ -139,7 +139,8 @@ def _infer_einsum(types: Types, a: Attrs) -> TensorType:
             id="bad-attribute",
             attr="equation",
         )
-    return types[0].with_features(*(sizes[letter] for letter in out))
+    batch = next((t.batch for t in types if t.batch != 1), 1)
+    return TensorType((batch, *(sizes[letter] for letter in out)))
 
 
 def _einsum_macs(types: Types, outs: tuple[TensorType, ...], a: Attrs) -> Dim:
@@ -171,7 +172,8 @@ def check_lengths(op: str, types: Types) -> None:
 
 def _infer_mask(types: Types, a: Attrs) -> TensorType:
     check_lengths("mask", types)
-    return types[0]
+    x, lengths = types
+    return x.with_shape(lengths.batch if x.batch == 1 else x.batch, *x.features)
 
 
 MASK = OpSpec(
