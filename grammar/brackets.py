@@ -1,9 +1,9 @@
 """Brackets that do not match, mended before the grammar is asked.
 
 A missing bracket moves every statement after it to another level, and a parser would complain of
-each. So it is found here, from what a person sees: line starts, columns, and which kind of
-bracket there is too little of. What is put in has no text; the parser keeps quiet about a
-statement that holds such a token, since it has been spoken of.
+each. So it is found here, from what a person sees: line starts, columns, what a bracket may
+stand behind, and which kind there is too much or too little of. The statements in question are
+remembered, and the parser keeps quiet about them: they have been spoken of.
 """
 
 from __future__ import annotations
@@ -15,16 +15,22 @@ from typing import final
 
 from xgraph.diagnostics import Label, Report
 from xgraph.grammar.lexer import MAX_MISTAKES, NEWLINE, SYMBOLS, Token
-from xgraph.grammar.lines import CLOSERS, DECLARATIONS, OPENERS, starts_statement
+from xgraph.grammar.lines import CLOSERS, DECLARATIONS, OPENERS, goes_on, starts_statement
 from xgraph.source import Span
 
 _TEXT = {kind: text for text, kind in SYMBOLS.items()}
 _WITH_BODY = frozenset("BLOCK SUPERLAYER FUSION EACH IF REPEAT".split())
 
+_AFTER_BODY = frozenset(["ARROW", "ELSE", "_COMMA", NEWLINE, *OPENERS])
 
-def balance(tokens: list[Token], report: Report) -> list[Token]:
-    """`tokens` with matching brackets."""
-    return tokens if _is_balanced(tokens) else _Mender(tokens, report).run()
+
+def balance(tokens: list[Token], report: Report) -> tuple[list[Token], frozenset[int]]:
+    """`tokens` with matching brackets, and where the tokens stand that were spoken of."""
+    if _is_balanced(tokens):
+        return tokens, frozenset()
+    mender = _Mender(tokens, report)
+    mender.run()
+    return mender.out, frozenset(mender.spoken_of)
 
 
 def _is_balanced(tokens: Sequence[Token]) -> bool:
@@ -32,34 +38,48 @@ def _is_balanced(tokens: Sequence[Token]) -> bool:
     for token in tokens:
         if token.type in CLOSERS:
             brackets.append(token.type)
-        elif token.type in OPENERS and (
-            not brackets or brackets.pop() != OPENERS[token.type]
-        ):
+        elif token.type in OPENERS and (not brackets or brackets.pop() != OPENERS[token.type]):
             return False
     return not brackets
 
 
 @final
 @dataclass
-class _Open:
-    """An open bracket, the column where its line begins, whether a line within it begins to the
-    right of that, and whether it awaits a body."""
+class _Level:
+    """What is open: the bracket (None for the text as a whole), the column where its line
+    begins, and what has been read within.
 
-    token: Token
+    `indented`: a line began to the right of `column`. `awaits_body`: a word was read that a `{`
+    may follow. `thens`: so many `then` still have no `else`.
+    """
+
+    bracket: Token | None
     column: int
     indented: bool = False
     awaits_body: bool = False
+    thens: int = 0
+
+    @property
+    def kind(self) -> str:
+        return self.bracket.type if self.bracket else ""
 
 
 @final
 @dataclass
 class _Header:
-    """A statement that should open a body: its keyword, its level, where `{` would go."""
+    """A statement that should open a body: its keyword, its level, where `{` could go."""
 
     keyword: Token
     depth: int
+    after_keyword: int
     after_inputs: int | None = None
     end: int | None = None
+
+    @property
+    def place(self) -> int | None:
+        if self.keyword.type == "ELSE":
+            return self.after_keyword
+        return self.end or self.after_inputs
 
 
 @final
@@ -68,121 +88,170 @@ class _Mender:
         self.tokens = tokens
         self.report = report
         self.out: list[Token] = []
-        self.open: list[_Open] = []
+        self.spoken_of: set[int] = set()
+        self.levels = [_Level(None, 0)]
         self.header: _Header | None = None
         self.column = 1
         self._mistakes = 0
         kinds = Counter(token.type for token in tokens)
         self.missing = {opener: kinds[opener] - kinds[CLOSERS[opener]] for opener in CLOSERS}
 
-    def run(self) -> list[Token]:
+    @property
+    def top(self) -> _Level:
+        return self.levels[-1]
+
+    def run(self) -> None:
         at_start = True
         for i, token in enumerate(self.tokens):
             if at_start and token.type != NEWLINE:
-                self._line(i)
-            self._take(token)
+                self._begin_line(i)
+            self._take(i)
             at_start = token.type == NEWLINE
-        while self.open:
+        while self.top.bracket:
             self._unclosed(None)
-        return self.out
 
-    def _line(self, i: int) -> None:
-        token = self.tokens[i]
-        self.column = token.span.column
-        while self.open and self._ends_before(i, self.open[-1]):
-            self._unclosed(token)
-        if self.open and self.column > self.open[-1].column:
-            self.open[-1].indented = True
-        if token.type in _WITH_BODY:
-            self.header = _Header(token, len(self.open))
+    def _begin_line(self, i: int) -> None:
+        self.column = self.tokens[i].span.column
+        while self._ends_before(i):
+            self._unclosed(self.tokens[i])
+        if self.column > self.top.column:
+            self.top.indented = True
 
-    def _ends_before(self, i: int, bracket: _Open) -> bool:
-        """Whether the line at `i` cannot lie within `bracket`."""
-        if bracket.token.type != "LBRACE":
-            return starts_statement(self.tokens, i)
+    def _ends_before(self, i: int) -> bool:
+        """Whether the line at `i` cannot lie within the innermost bracket."""
+        if self.top.kind != "LBRACE":
+            return self.top.kind != "" and starts_statement(self.tokens, i)
         return (
-            (bracket.indented or self.missing["LBRACE"] > 0)
+            (self.top.indented or self.missing["LBRACE"] > 0)
             and self.tokens[i].type in DECLARATIONS - {"LET"}
-            and self.column <= bracket.column
+            and self.column <= self.top.column
         )
 
-    def _take(self, token: Token) -> None:
+    def _take(self, i: int) -> None:
+        token = self.tokens[i]
         if token.type in CLOSERS:
             self._opener(token)
         elif token.type in OPENERS:
-            self._closer(token, OPENERS[token.type])
+            self._closer(i, OPENERS[token.type])
         else:
-            self._other(token)
+            self._word(i)
+            self.out.append(token)
 
-    def _other(self, token: Token) -> None:
-        if token.type == "REPEAT" and self.open:
-            self.open[-1].awaits_body = True
+    # --------------------------------------------------------------------------------- words
+
+    def _word(self, i: int) -> None:
+        token, header = self.tokens[i], self.header
+        if token.type == NEWLINE and header and header.depth == len(self.levels):
+            if not goes_on(self.tokens, i):
+                header.end = header.end or len(self.out)
+        elif token.type == "THEN":
+            self.top.thens += 1
+            if header and header.keyword.type not in DECLARATIONS:
+                self.header = None
+        elif token.type == "ELSE" and self.top.thens > 0:
+            self.top.thens -= 1
+        elif token.type == "ELSE":
+            self._else(token)
+        elif token.type in _WITH_BODY:
+            self._await_body(token)
+
+    def _else(self, token: Token) -> None:
+        behind = next((t.type for t in reversed(self.out) if t.type != NEWLINE), "")
+        if behind != "RBRACE" and self.top.kind == "LBRACE" and self.missing["LBRACE"] > 0:
+            self._unclosed(token)
+        self._await_body(token)
+
+    def _await_body(self, token: Token) -> None:
+        self.top.awaits_body = True
         header = self.header
-        if token.type == NEWLINE and header and header.depth == len(self.open):
-            header.end = header.end or len(self.out)
-        self.out.append(token)
+        if header and header.end and header.depth == len(self.levels):
+            if header.keyword.type == "EACH" or token.type not in DECLARATIONS:
+                return
+        self.header = _Header(token, len(self.levels), len(self.out) + 1)
+
+    # ------------------------------------------------------------------------------- openers
 
     def _opener(self, token: Token) -> None:
+        if token.type == "LBRACE" and not self._may_open_body(token):
+            self.missing["LBRACE"] -= 1
+            self._stray(token, "opens no body here")
+            return
         if token.type == "LBRACE":
-            while self.open and self.open[-1].token.type != "LBRACE":
-                if self.open[-1].awaits_body:
-                    break
-                self._unclosed(token)
-            if self.open:
-                self.open[-1].awaits_body = False
-            if self.header and self.header.depth == len(self.open):
+            self.top.awaits_body = False
+            if self.header and not self.header.end and self.header.depth == len(self.levels):
                 self.header = None
-        self.open.append(_Open(token, self.column))
+        self.levels.append(_Level(token, self.column))
         self.out.append(token)
 
-    def _closer(self, token: Token, opener: str) -> None:
-        top = self.open[-1].token.type if self.open else None
-        if top != opener:
-            token = self._mismatch(token, opener)
-        if token.text:
-            self.open.pop()
-            self.out.append(token)
-            if self.header and self.header.depth == len(self.open):
-                self.header.after_inputs = self.header.after_inputs or len(self.out)
+    def _may_open_body(self, token: Token) -> bool:
+        while not self.top.awaits_body and self.top.kind in ("LPAR", "LSQB"):
+            if self.missing[self.top.kind] <= 0:
+                return False
+            self._unclosed(token)
+        return self.top.awaits_body or not self.top.bracket or self.missing["LBRACE"] <= 0
 
-    def _mismatch(self, token: Token, opener: str) -> Token:
-        """What to read for a closer that does not match the innermost bracket."""
-        top = self.open[-1].token.type if self.open else "LBRACE"
-        opened = any(bracket.token.type == opener for bracket in self.open)
-        if opened and self.missing[opener] >= 0:
-            while self.open[-1].token.type != opener:
+    # ------------------------------------------------------------------------------- closers
+
+    def _closer(self, i: int, opener: str) -> None:
+        token = self.tokens[i]
+        early = opener == "LBRACE" and self._is_too_early(i)
+        if early or self.top.kind != opener:
+            mended = self._mended(token, opener, early)
+            if mended is None:
+                return
+            token = mended
+        self.levels.pop()
+        self.out.append(token)
+        if self.header and self.header.depth == len(self.levels):
+            self.header.after_inputs = self.header.after_inputs or len(self.out)
+
+    def _is_too_early(self, i: int) -> bool:
+        """Whether there are too many `}`, and what follows is still within the body."""
+        if self.missing["LBRACE"] >= 0 or self.top.kind != "LBRACE":
+            return False
+        match self.tokens[i + 1 : i + 3]:
+            case [Token(text="\n"), following]:
+                inside = following.span.column > self.top.column
+                return inside and following.type != "RBRACE"
+            case [following, *_]:
+                return following.type not in _AFTER_BODY
+        return False
+
+    def _mended(self, token: Token, opener: str, early: bool) -> Token | None:
+        """What to read for a closer that does not close the innermost bracket."""
+        opened = any(level.kind == opener for level in self.levels)
+        if opened and not early and self.missing[opener] >= 0:
+            while self.top.kind != opener:
                 self._unclosed(token)
             return token
-        if top != "LBRACE" and self.missing[top] > 0:
+        if self.top.kind in ("LPAR", "LSQB") and self.missing[self.top.kind] > 0:
             return self._replaced(token, opener)
         if opener == "LBRACE" and self._put_opening_brace(token):
             return token
-        self._error("stray-bracket", f"`{token.text}` closes nothing", token.span, "remove it")
         self.missing[opener] += 1
-        return token._replace(text="")
+        self._stray(token, "closes nothing")
+        return None
 
     def _replaced(self, token: Token, opener: str) -> Token:
-        top = self.open[-1].token
-        closer = CLOSERS[top.type]
-        self.missing[top.type] -= 1
+        bracket = self.top.bracket
+        assert bracket is not None
+        closer = CLOSERS[bracket.type]
+        self.missing[bracket.type] -= 1
         self.missing[opener] += 1
         self._error(
             "mismatched-bracket",
-            f"`{top.text}` is closed by `{token.text}`",
+            f"`{bracket.text}` is closed by `{token.text}`",
             token.span,
             f"write `{_TEXT[closer]}`",
-            Label(top.span, "opened here"),
+            Label(bracket.span, "opened here"),
         )
         return Token(closer, _TEXT[closer], token.span)
 
     def _put_opening_brace(self, closer: Token) -> bool:
         header = self.header
-        if header is None or header.depth != len(self.open):
+        if header is None or header.place is None or header.depth != len(self.levels):
             return False
-        at = header.end or header.after_inputs
-        if at is None:
-            return False
-        span = _end_of(self.out[at - 1])
+        span = _end_of(self.out[header.place - 1])
         self._error(
             "missing-brace",
             f"the body of this `{header.keyword.text}` is not opened",
@@ -190,37 +259,45 @@ class _Mender:
             "put `{` here",
             Label(closer.span, "it is closed here"),
         )
-        brace = Token("LBRACE", "", span)
-        self.out.insert(at, brace)
-        self.open.append(_Open(brace, self.column))
+        brace = Token("LBRACE", "{", span)
+        self.out.insert(header.place, brace)
+        self.spoken_of.add(header.keyword.span.start)
+        self.levels.append(_Level(brace, self.column))
         self.missing["LBRACE"] += 1
         self.header = None
         return True
 
+    # ------------------------------------------------------------------------------ messages
+
     def _unclosed(self, before: Token | None) -> None:
         """Close the innermost bracket before the token `before`, or the end of the text."""
-        opener = self.open.pop().token
+        opener = self.levels.pop().bracket
+        assert opener is not None
         closer = CLOSERS[opener.type]
         self.missing[opener.type] -= 1
         breaks = self._pop_breaks()
-        span = _end_of(self.out[-1])
-        place = Label(before.span if before else span, f"`{_TEXT[closer]}` is missing before this")
-        if before is None:
-            place = Label(span, f"`{_TEXT[closer]}` is missing here")
+        end = _end_of(self.out[-1])
+        place = "before this" if before else "here"
         self._error(
             "unclosed-bracket",
             f"`{opener.text}` is never closed",
             opener.span,
             f"close it with `{_TEXT[closer]}`",
-            place,
+            Label(before.span if before else end, f"`{_TEXT[closer]}` is missing {place}"),
         )
-        self.out += [Token(closer, "", span), *breaks]
+        self.spoken_of.add(opener.span.start)
+        self.out += [Token(closer, _TEXT[closer], end), *breaks]
 
     def _pop_breaks(self) -> list[Token]:
         breaks: list[Token] = []
         while self.out[-1].type == NEWLINE:
             breaks.append(self.out.pop())
         return breaks[::-1]
+
+    def _stray(self, token: Token, what: str) -> None:
+        self._error("stray-bracket", f"`{token.text}` {what}", token.span, "remove it")
+        if self.out:
+            self.spoken_of.add(self.out[-1].span.start)
 
     def _error(self, id: str, message: str, span: Span, help: str, *notes: Label) -> None:  # noqa: A002
         self._mistakes += 1

@@ -24,6 +24,9 @@ from xgraph.source import Source, Span
 
 _TEXT = {kind: text for text, kind in SYMBOLS.items()}
 _ENDS = {END, NEWLINE, "RBRACE"}
+# A mistake is the same in the first statement or argument and in a later one.
+_TELLING = frozenset(["ARROW", "_EQUALS", *(word.upper() for word in KEYWORDS)])
+_NEXT_TO_FIRST = {NEWLINE: "LBRACE", "_COMMA": "LPAR", "LSQB": "LPAR"}
 
 
 @final
@@ -72,10 +75,11 @@ class _Place:
     @property
     def key(self) -> _Key:
         """What tells one mistake from another."""
-        kind = self.found.type
-        states = *self.stuck.states, END if kind in _ENDS else kind
-        first = self.tokens[self.start].type if self.start < len(self.tokens) else END
-        return states, self.bracket, first
+        kind = END if self.found.type in _ENDS else self.found.type
+        behind = _NEXT_TO_FIRST.get(self.stuck.behind, self.stuck.behind)
+        words = [token.type for token in self.tokens[self.start : self.stuck.index]]
+        last = next((word for word in reversed(words) if word in _TELLING), "")
+        return (self.stuck.state, behind, kind), (self.bracket, *words[:1], last)
 
     @property
     def span(self) -> Span:
@@ -86,8 +90,8 @@ class _Place:
         return self.found.span
 
 
-_States: TypeAlias = tuple[int | str, ...]
-_Key: TypeAlias = tuple[_States, str, str]
+_States: TypeAlias = tuple[int, str, str]
+_Key: TypeAlias = tuple[_States, tuple[str, ...]]
 
 
 def explain(tokens: Sequence[Token], stuck: Stuck, grammar: Start) -> Diagnostic:
@@ -97,7 +101,9 @@ def explain(tokens: Sequence[Token], stuck: Stuck, grammar: Start) -> Diagnostic
     return next(diagnostic for diagnostic in found if diagnostic is not None)
 
 
-def _say(place: _Place, id: str, message: str, help: str | None, span: Span | None = None) -> Diagnostic:  # noqa: A002, E501
+def _say(
+    place: _Place, id: str, message: str, help: str | None, span: Span | None = None
+) -> Diagnostic:  # noqa: A002, E501
     return Diagnostic(id, message, Label(span or place.span), help=help)
 
 
@@ -195,8 +201,10 @@ def _side_by_side(place: _Place) -> Diagnostic | None:
     if "ARROW" not in place.accepted and not place.accepted & {NEWLINE, END}:
         return None
     found = place.found
-    statement = found.type in DECLARATIONS | {"REPEAT", "IF"} or place.after.type == "_COLON"
-    if statement and place.accepted & {NEWLINE, END}:
+    begins = found.type in DECLARATIONS | {"REPEAT", "IF"} or place.after.type == "_COLON"
+    if place.before and place.before.type == "RBRACE":
+        begins = begins or found.type in _BEGINS_VALUE
+    if begins and place.accepted & {NEWLINE, END}:
         message = "a new statement begins here on the same line"
         help_ = "put it on a line of its own, or `;` before it"
         return _say(place, "missing-line-break", message, help_)
@@ -239,7 +247,7 @@ _RULES: tuple[Callable[[_Place], Diagnostic | None], ...] = (
     _anything,
 )
 
-_ENDS_VALUE = _ENDS | OPERATORS | {"RPAR", "RSQB", "_COMMA"}
+_ENDS_VALUE = _ENDS | OPERATORS | {"RPAR", "RSQB", "_COMMA", "ARROW"}
 _BEGINS_VALUE = frozenset("NAME INT FLOAT STRING TRUE FALSE NOT LPAR REPEAT IF".split())
 
 

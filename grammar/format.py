@@ -84,9 +84,7 @@ class _Item:
     tall: bool = False
 
 
-_WITH_BODY = (
-    tree.Block | tree.SuperLayer | tree.Fusion | tree.Each | tree.IfDecl | tree.RepeatDecl
-)
+_WITH_BODY = tree.Block | tree.SuperLayer | tree.Fusion | tree.Each | tree.IfDecl | tree.RepeatDecl
 
 
 _STATEMENTS = tree.Stage | tree.If | tree.Let

@@ -35,6 +35,11 @@ def starts_statement(tokens: Sequence[Token], i: int) -> bool:
     return token.type in DECLARATIONS
 
 
+def goes_on(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the line behind the line break at `i` belongs to the statement before it."""
+    return i + 1 < len(tokens) and tokens[i + 1].type in _GOES_ON_BEFORE
+
+
 def settle(tokens: Sequence[Token]) -> list[Token]:
     """`tokens` with those line breaks only that separate two statements."""
     out: list[Token] = []

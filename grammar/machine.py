@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any, Literal, TypeAlias, cast, final
 
 import lark
+from lark.parsers.lalr_analysis import Shift
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from xgraph.grammar.lexer import KEYWORDS, NEWLINE, SYMBOLS, Token
@@ -24,15 +25,17 @@ TERMINALS = frozenset(
 
 @final
 class Stuck(Exception):
-    """The token at `index` cannot stand there; `states` are the machine's last two.
+    """The token at `index` cannot stand there; `state` is the machine's.
 
-    The last alone often says no more than that a name was read, the one before says where.
+    It often says no more than that a name was read; `behind` is the sign or word behind which
+    that was.
     """
 
-    def __init__(self, index: int, states: tuple[int, ...]) -> None:
-        super().__init__(index, states)
+    def __init__(self, index: int, state: int, behind: str) -> None:
+        super().__init__(index, state, behind)
         self.index = index
-        self.states = states
+        self.state = state
+        self.behind = behind
 
 
 @cache
@@ -69,7 +72,20 @@ def _feed(cursor: InteractiveParser, tokens: Sequence[Token]) -> None:
             # Our tokens are not Lark's, but all the machine reads of one is its type.
             state.feed_token(cast(lark.Token, token), token.type == END)
         except lark.UnexpectedToken:
-            raise Stuck(i, tuple(state.state_stack[-2:])) from None
+            behind = _entered_by().get(state.state_stack[-2:][0], "")
+            raise Stuck(i, state.position, behind) from None
+
+
+@cache
+def _entered_by() -> dict[int, str]:
+    """The symbol that leads to each state; there is but one."""
+    table = cast(Any, _machine().parser).parser._parse_table
+    return {
+        target: symbol
+        for actions in table.states.values()
+        for symbol, (action, target) in actions.items()
+        if action is Shift
+    }
 
 
 def end_of(tokens: Sequence[Token]) -> Token:

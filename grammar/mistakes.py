@@ -67,7 +67,7 @@ MISTAKES = (
         "a value follows `=`, not `:`",
         "write `$before = ...`",
         "let x: 3 | param x: 3 | dim T: 3 | output x: y | let x = f(a: 3) | block f(a: 3) { b }"
-        "| connect a -> b with w: 1 | superlayer a(b) with w: 1 { c }"
+        "| connect a -> b with w: 1 | connect a -> b with c = 1, w: 1 | superlayer a(b) with w: 1 { c }"
         "| modality a: [3] with w: 1",
     ),
     Mistake(
@@ -81,8 +81,7 @@ MISTAKES = (
         "label-without-layer",
         "no layer follows this label",
         "write `label: layer`, or remove it",
-        "block f() { a: } | block f() { a[0]: } | block f() { a:; b }"
-        "| block f() {\n a:\n b: c\n}",
+        "block f() { a: } | block f() { a[0]: } | block f() { a:; b }| block f() {\n a:\n b: c\n}",
         "before",
     ),
     Mistake(
@@ -158,7 +157,8 @@ MISTAKES = (
         "there is no `->` between source and target",
         _CONNECT,
         "connect a b | connect a.b c | connect a[0] c | connect a = b | connect a: b"
-        "| connect a - b | connect a > b | connect a.b > c | connect a[0] > c",
+        "| connect a - b | connect a > b | connect a.b > c | connect a[0] > c"
+        "| connect a.b - c | connect a[0] - c",
     ),
     Mistake(
         "not-a-point",
@@ -175,6 +175,22 @@ MISTAKES = (
         "a route reads `route cc path[*].c2`, or `route cc image -> path[*].in`",
         "route a -> b | route a[0].b | route a.b | route a, b -> c | route -> a | route"
         "| route a | route a with b = 1 | route a via b",
+    ),
+    Mistake(
+        "unknown-clause",
+        "a connection goes on with `by`, `with` or `via`",
+        "write `by add`, `with weight = 0.6` or `via conv(16, 1) -> relu`",
+        "connect a -> b c | connect a -> b.c d | connect a -> b[0] c | connect a -> b by c d"
+        "| connect a -> b with c = V d | connect a -> b = c | connect a -> b.c = d"
+        "| connect a -> b: c | connect a -> b.c: d | connect a -> b by c, d"
+        "| connect a -> b by c(1) | connect a -> b by c -> d | connect a -> b by c = d",
+    ),
+    Mistake(
+        "unknown-clause",
+        "a route goes on with `->`, `with` or `via`",
+        "write `-> target`, `with hidden = 16` or `via conv(64, 3)`",
+        "route cc a b | route cc a.b c | route cc a[0] c | route cc a -> b c | route cc a = b"
+        "| route cc a -> b.c d | route cc a -> b[0] c | route cc a with b = V c | route cc a: b",
     ),
     Mistake(
         "unknown-clause",
@@ -220,7 +236,16 @@ MISTAKES = (
         "missing-value",
         "`$before` has no value",
         _VALUE,
-        "let x | param x | let x V | param x V | block f() { let x } | block f() { let x V }",
+        "let x | param x | block f() { let x }",
+    ),
+    Mistake(
+        "missing-equals",
+        "there is no `=` before this value",
+        _VALUE,
+        'let x y | let x 3 | let x "a" | let x [3] | let x true | param x y | param x 3'
+        '| param x "a" | param x [3] | param x true | dim T 3 | dim T S | output x y'
+        "| output x 3 | block f() { let x y } | block f() { let x 3 } | let x (3) | let x 0.5"
+        "| param x (3) | param x 0.5 | block f() { let x (3) }",
     ),
     # -------------------------------------------------------------------- names and headers
     Mistake(
@@ -240,6 +265,19 @@ MISTAKES = (
         'network "a" | network 3 | param "a" | param 3 | let "a" | let 3 | dim 3 | output "a"'
         '| output 3 | modality "a" | modality 3 | block "a" | block 3 | superlayer "a"'
         '| superlayer 3 | fusion "a" | fusion 3 | each 3 {',
+    ),
+    Mistake(
+        "not-a-name",
+        "a name has no `-` in it",
+        "write `_`",
+        "network a-b | param a-b = 1 | let a-b = 1 | dim a-b | modality a-b: [3] | block a-b() {"
+        "| superlayer a-b(c) { | fusion a-b(c) { | output a-b | route a-b c",
+    ),
+    Mistake(
+        "unknown-clause",
+        "a network has a name and no body",
+        "write `network name`; everything in the file belongs to it",
+        "network a { | network a: b | network a = b | network a(b) | network a(b) {",
     ),
     Mistake(
         "several-names",
@@ -376,6 +414,7 @@ MISTAKES = (
         "the two forms of `if` are mixed",
         _IF,
         "let x = if V { b } | block f() { if V then { b } } | block f() { x: if V { b } }"
+        "| block f() { x: if V: b } | block f() { x -> if V: b }"
         "| block f() { x -> if V { b } } | block f() { c(if V { b }) }"
         "| let x = if a then b else { c } | if V then let b = 1 | if V then { let b = 1 }"
         "| let x = if V c | let x = if V: c | block f() { if a then let b = 1 }"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from xgraph.diagnostics import Diagnostic, Label, Report
 from xgraph.grammar import machine
@@ -37,8 +37,8 @@ MAX_CHARACTERS = 4 * 1024 * 1024
 
 def parse(source: Source, report: Report) -> Document:
     """Everything of `source` that can be read; what cannot is in `report`."""
-    tokens, comments = _tokens(source, report)
-    reader = _Reader(report)
+    tokens, comments, spoken_of = _tokens(source, report)
+    reader = _Reader(report, spoken_of)
     lines = [reader.read(line, "line") for line in split(tokens)]
     header = _header([line for line in lines if line is not None], report)
     declarations = tuple(line for line in lines if line and not isinstance(line, Header))
@@ -53,28 +53,34 @@ def parse(source: Source, report: Report) -> Document:
 
 def parse_expression(source: Source, report: Report) -> Expression | None:
     """The one expression that is all of `source`, as behind `--set name=`."""
-    tokens, _ = _tokens(source, report)
+    tokens, _, spoken_of = _tokens(source, report)
     if not tokens:
         report.error("missing-value", "there is no value here", source.span(0, 0))
         return None
-    reader = _Reader(report)
+    reader = _Reader(report, spoken_of)
     value: Expression | None = reader.read(tokens, "chain")
     return value if reader.left == MAX_MISTAKES else None
 
 
-def _tokens(source: Source, report: Report) -> tuple[list[Token], tuple[Comment, ...]]:
+_Tokens: TypeAlias = tuple[list[Token], tuple[Comment, ...], frozenset[int]]
+
+
+def _tokens(source: Source, report: Report) -> _Tokens:
+    """The tokens of `source` as the grammar has them, its comments, and where the tokens stand
+    whose statements have been spoken of."""
     if len(source.text) > MAX_CHARACTERS:
         report.error(
             "file-too-large",
             f"this text has {len(source.text)} characters, at most {MAX_CHARACTERS} are read",
             source.span(0, 0),
         )
-        return [], ()
+        return [], (), frozenset()
     try:
         tokens, comments = lex(source, report)
     except TooManyMistakes:
-        return [], ()
-    return settle(balance(tokens, report)), comments
+        return [], (), frozenset()
+    balanced, spoken_of = balance(tokens, report)
+    return settle(balanced), comments, spoken_of
 
 
 def _header(lines: Sequence[Header | Declaration], report: Report) -> int | None:
@@ -100,8 +106,9 @@ def _header(lines: Sequence[Header | Declaration], report: Report) -> int | None
 class _Reader:
     """Reads statement after statement until a dozen mistakes are found."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, spoken_of: frozenset[int]) -> None:
         self.report = report
+        self.spoken_of = spoken_of
         self.left = MAX_MISTAKES
 
     def read(self, tokens: list[Token], start: Start) -> Any:
@@ -118,16 +125,17 @@ class _Reader:
             tokens = self._leave_out(tokens, *mistake)
         return None
 
-    def _leave_out(
-        self, tokens: list[Token], index: int, diagnostic: Diagnostic
-    ) -> list[Token]:
+    def _leave_out(self, tokens: list[Token], index: int, diagnostic: Diagnostic) -> list[Token]:
         begin, end = statement_around(tokens, index)
-        if all(token.text for token in tokens[begin:end]):
+        if not any(self._is_spoken_of(token) for token in tokens[begin:end]):
             self.report.add(diagnostic)
         self.left -= 1
         for body in _bodies(tokens[index:end]):
             self.read(body, "line")
         return without(tokens, begin, end)
+
+    def _is_spoken_of(self, token: Token) -> bool:
+        return token.text == "" or token.span.start in self.spoken_of
 
 
 def _bodies(tokens: Sequence[Token]) -> Iterator[list[Token]]:

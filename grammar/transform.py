@@ -96,8 +96,7 @@ def _refuse_repeated(clause: _Clause, first: _Clause) -> None:
         "repeated-clause",
         f"`{clause.word}` is written twice",
         clause.span,
-        "keep one of them"
-        + ("; entries are separated by commas" if clause.word == "with" else ""),
+        "keep one of them" + ("; entries are separated by commas" if clause.word == "with" else ""),
         Label(first.span, "first written here"),
     )
 
@@ -377,9 +376,7 @@ class Builder(Transformer[Token, Tree]):
     def member(self, base: Expression, name: Name) -> tree.Member:
         return tree.Member(base=base, name=name, span=base.span.to(name.span))
 
-    def index(
-        self, base: Expression, _open: Token, index: Expression, close: Token
-    ) -> tree.Index:
+    def index(self, base: Expression, _open: Token, index: Expression, close: Token) -> tree.Index:
         return tree.Index(base=base, index=index, span=base.span.to(close.span))
 
     def call(

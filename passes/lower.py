@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
+from xgraph.collector import paused
 from xgraph.ir.attrs import Attrs
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.infer import split_named
@@ -29,10 +30,11 @@ def lower(graph: Graph) -> Graph:
     low = Graph(graph.name, "tensor")
     low.source_text = graph.source_text
     values: dict[Value, Value] = {}
-    for node in graph.live():
-        inputs = tuple(values[v] for v in node.inputs)
-        outputs = _apply(low, node, node.op, inputs, node.ports, node.attrs, node.address)
-        values.update(zip(node.outputs, outputs, strict=True))
+    with paused():
+        for node in graph.live():
+            inputs = tuple(values[v] for v in node.inputs)
+            outputs = _apply(low, node, node.op, inputs, node.ports, node.attrs, node.address)
+            values.update(zip(node.outputs, outputs, strict=True))
     low.outputs = {name: values[v] for name, v in graph.outputs.items()}
     return low
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import Literal, TypeAlias, final
 
 from xgraph.source import Span
@@ -158,8 +158,18 @@ def fail(
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A help text that names the known word nearest to `name`, if one is near."""
-    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else None
+    near = nearest(name, known)
+    return f"did you mean `{near}`?" if near else None
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known word that `name` is most likely a slip of."""
+    for word in get_close_matches(name, list(known), n=3, cutoff=0.6):
+        # Short words are near to one another by chance: a poor match must begin alike.
+        alike = word[0] == name[0] or (len(word) > 2 and word in name)
+        if alike or SequenceMatcher(None, name, word).ratio() >= 0.75:
+            return word
+    return None
 
 
 # ------------------------------------------------------------------------------- rendering

@@ -61,6 +61,7 @@ def _near(path: FilePath) -> str | None:
 
 
 def decode(data: bytes, path: FilePath) -> str:
+    """The text that `data` is in UTF-8; `path` is where it came from."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _not_text(path, "this file is UTF-16, and only UTF-8 is read")
     if (place := data.find(b"\0")) >= 0:

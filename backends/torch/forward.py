@@ -25,7 +25,7 @@ from xgraph.ir.types import Dim
 
 LONGEST, DEEPEST, WIDEST = 72, 3, 8
 """How long an expression may grow, how many calls may nest in it, and how many operands it may
-take before those that are not names get one."""
+take unnamed."""
 
 INDENT = 8
 
@@ -48,9 +48,7 @@ class Forward:
 class Writer:
     """Writes one `forward`, once. `sized` are the sizes that groups within take."""
 
-    def __init__(
-        self, plan: Plan, driver: Driver, arguments: Sequence[str], sized: Sized
-    ) -> None:
+    def __init__(self, plan: Plan, driver: Driver, arguments: Sequence[str], sized: Sized) -> None:
         self._plan = plan
         self._driver = driver
         self._sized = sized
@@ -151,14 +149,17 @@ class Writer:
 
     def _write_return(self) -> None:
         outputs = self._driver.outputs
+        codes = [self._take(value) for value in outputs]
+        write = (lambda xs: call("Outputs", *xs)) if self._is_top else _tuple
         if len(outputs) == 1:
-            self._statement("return ", self._fitted(outputs, lambda xs: xs[0]))
-        elif self._is_top:
-            self._statement("return ", self._fitted(outputs, lambda xs: call("Outputs", *xs)))
-        else:
-            code = self._fitted(outputs, _tuple)
-            line = " " * INDENT + "return " + code.text[1:-1]
-            self._lines += [line] if len(line) <= WIDTH else layout(code.doc, INDENT, "return ")
+            self._statement("return ", codes[0])
+            return
+        if len(write(codes).text) > LONGEST:
+            codes = [self._name(v, code) for v, code in zip(outputs, codes, strict=True)]
+        code = write(codes)
+        line = " " * INDENT + "return " + code.text[1:-1]
+        is_bare = not self._is_top and len(line) <= WIDTH
+        self._lines += [line] if is_bare else layout(code.doc, INDENT, "return ")
 
     # ---------------------------------------------------------------- values and their names
 
@@ -171,10 +172,9 @@ class Writer:
     ) -> Code:
         """What `write` makes of the operands, some of them named so that it fits a line."""
         codes = [self._take(value) for value in operands]
-        if heavy or len(codes) > WIDEST:
-            for i, (value, code) in enumerate(zip(operands, codes, strict=True)):
-                if code.heavy or len(codes) > WIDEST:
-                    codes[i] = self._name(value, code)
+        for i, (value, code) in enumerate(zip(operands, codes, strict=True)):
+            if len(codes) > WIDEST or (heavy and (code.heavy or code.depth > 1)):
+                codes[i] = self._name(value, code)
         code = write(codes)
         while _is_large(code):
             sizes = {i: len(code.text) for i, code in enumerate(codes) if not code.is_name}

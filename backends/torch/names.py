@@ -101,3 +101,8 @@ def camel(*names: str) -> str:
 def stem(name: str) -> str:
     """`name` without the number at its end."""
     return name.rstrip("0123456789").rstrip("_")
+
+
+def printable(text: str) -> str:
+    """`text` as it may stand in a docstring or comment."""
+    return "".join(c if c.isprintable() and c not in '"\\`' else "?" for c in text)

@@ -5,8 +5,8 @@ and its parent calls it. Connections and routers cut other groups apart; these a
 the nearest group around them that is a function runs what they hold.
 
 Seen as one step, a group makes each of its outputs wait for each of its inputs. Where that is
-more than the nodes within ask for, it can close a circle; so of the groups on a circle those are
-opened that do so, level by level, until no circle is left.
+more than the nodes within ask for, the group is loose and can close a circle. So of the loose
+groups on a circle the largest are opened, again and again, until no circle is left.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ class Plan:
         items = self._items(group)
         edges = self._edges(items)
         while circles := [c for c in _components(edges) if len(c) > 1]:
-            for member in (items[place] for circle in circles for place in circle):
-                if isinstance(member, Group) and self._is_loose(member):
-                    member.is_open = True
+            for circle in circles:
+                self._open([items[place] for place in circle])
             items = self._items(group)
             edges = self._edges(items)
         ordered = [items[place] for place in _sorted(edges, [_first(item) for item in items])]
@@ -55,6 +54,15 @@ class Plan:
             if isinstance(item, Group):
                 self._drive(item)
         self.drivers[group] = self._driver(group, ordered)
+
+    def _open(self, circle: list[Member]) -> None:
+        """Open the largest of the loose groups on a circle, which may leave the others whole."""
+        loose = [
+            member for member in circle if isinstance(member, Group) and self._is_loose(member)
+        ]
+        sizes = {group: len(inner_nodes(group)) for group in loose}
+        for group, size in sizes.items():
+            group.is_open = 2 * size > max(sizes.values())
 
     def _items(self, group: Group) -> list[Member]:
         """The steps of `group`: its nodes and groups, and those of the open groups within."""

@@ -48,7 +48,7 @@ class Group:
     @property
     def is_array(self) -> bool:
         """Whether its modules are numbered rather than named."""
-        return bool(self.members) and all(is_number(name) for name in self.members)
+        return self.parent is not None and all(is_number(name) for name in self.members)
 
     def walk(self) -> Iterator[Group]:
         """This group and all within it, from the outside in."""

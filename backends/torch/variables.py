@@ -7,7 +7,7 @@ one name: `x = self.b1(x)`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from typing import final
@@ -17,6 +17,7 @@ from xgraph.backends.torch.names import TAKEN, identifier, stem
 from xgraph.backends.torch.plan import Driver, Plan
 from xgraph.backends.torch.tree import Group, Member, is_number, member_name
 from xgraph.ir.graph import Value
+from xgraph.ir.scope import Connect, Route
 
 RESERVED = TAKEN | DEFINED | {"Outputs"}
 
@@ -89,6 +90,30 @@ class Variables:
             yield _safe(f"{hint.stem}{mark}{number}")
 
 
+def target(plan: Plan, value: Value) -> str | None:
+    """The point whose stream `value` replaces, for one that a connection or router gives."""
+    node = value.node
+    for scope in node.scope.chain() if node.scope else ():
+        if isinstance(scope, Connect):
+            name = node.address.removeprefix(f"{scope.address}.{scope.by}")
+            return scope.targets[int(name) - 1] if name in _numbers(scope.targets) else None
+        if isinstance(scope, Route):
+            group = plan.tree.home.get(node.id)
+            outputs = plan.drivers[group].outputs if group in plan.drivers else []
+            if value in outputs and len(outputs) == len(scope.targets):
+                return scope.targets[outputs.index(value)]
+    return None
+
+
+def _numbers(items: Sequence[str]) -> list[str]:
+    return [str(number) for number in range(1, len(items) + 1)]
+
+
+def place_name(parts: Sequence[str]) -> str:
+    """The first name of an address, with its index if it has one."""
+    return "".join(parts[:2] if len(parts) > 1 and is_number(parts[1]) else parts[:1])
+
+
 @final
 class Hints:
     """What the values of a driver are to be called, from where they are made and read."""
@@ -112,15 +137,41 @@ class Hints:
         """What to call a value that is read `uses` times."""
         item = self._maker[value]
         label = self._label(item)
+        aim = target(self._plan, value) if self._is_top else None
         stream = self._stream(item) or self._reading_stream(value)
+        if aim and not stream:
+            return Hint(place_name(aim.split(".")))
         if stream:
             return Hint(f"{stream}_{label}" if uses > 1 and label else stream, label)
+        if (result := self._result(value)) is not None:
+            return Hint(result)
         results = self._plan.results(item)
         if len(results) > 1:
             return Hint(f"{label or 'y'}{results.index(value)}")
+        label = label or self._origin(value)
         if self._is_top and label:
             return Hint(label)
         return Hint(label if uses > 1 and label else "x", label)
+
+    def _result(self, value: Value) -> str | None:
+        """The name of one of several outputs, or of an output of the network."""
+        outputs = self._driver.outputs
+        if value not in outputs:
+            return None
+        if self._is_top:
+            return list(self._plan.tree.graph.outputs)[outputs.index(value)]
+        return f"y{outputs.index(value)}" if len(outputs) > 1 else None
+
+    def _origin(self, value: Value) -> str | None:
+        """The name of the step that a value comes from by unnamed ones, each read once."""
+        label = None
+        while label is None and (item := self._maker.get(value)) is not None:
+            label = self._label(item)
+            operands = self._plan.operands(item)
+            if len(operands) != 1 or len(self._readers[operands[0]]) != 1:
+                break
+            value = operands[0]
+        return label
 
     def _holders(self, item: Member) -> list[Group]:
         """The open groups between the driver and an item."""

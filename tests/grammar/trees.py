@@ -91,8 +91,10 @@ statements = st.recursive(
 bodies = made(tree.Body, statements=tuples(statements))
 _points = st.recursive(
     names,
-    lambda inner: made(tree.Member, base=inner, name=names)
-    | made(tree.Index, base=inner, index=_subscripts(_leaves)),
+    lambda inner: (
+        made(tree.Member, base=inner, name=names)
+        | made(tree.Index, base=inner, index=_subscripts(_leaves))
+    ),
     max_leaves=2,
 )
 _entries = tuples(made(tree.Entry, key=names, value=_small), most=2)
@@ -150,9 +152,7 @@ def _nested_declarations(inner: Strategy) -> Strategy:
     return st.one_of(
         made(tree.Each, axis=names, declarations=parts),
         made(tree.IfDecl, condition=_small, yes=parts, no=parts),
-        made(
-            tree.RepeatDecl, count=_small, variable=st.none() | names, declarations=parts
-        ),
+        made(tree.RepeatDecl, count=_small, variable=st.none() | names, declarations=parts),
     )
 
 

@@ -257,6 +257,17 @@ SCRAPS = st.one_of(
 
 
 class TestHostile:
+    def test_sizes_cannot_grow_without_bound(self) -> None:
+        sums = [{"dim": " + ".join(f"{letter}{i}" for i in range(40))} for letter in "abcdef"]
+        data = to_data(Graph())
+        data["nodes"] = [
+            {"op": "input", "attrs": {"shape": [{"dim": "N"}, *sums]}, "address": "x"},
+            {"op": "flatten", "inputs": [[0, 0]], "address": "f"},
+        ]
+        message = refused(data).message
+        assert message == "`flatten` cannot take these attributes: a size would have more than" \
+            " 10000 terms"  # fmt: skip
+
     @given(st.lists(st.tuples(st.sampled_from(PATHS), SCRAPS), min_size=1, max_size=3))
     def test_data_of_any_kind_is_a_graph_or_a_diagnostic(self, changes: list[Any]) -> None:
         data = to_data(two_paths())

@@ -13,6 +13,7 @@ from xgraph.build.settings import read_settings
 from xgraph.build.state import State
 from xgraph.build.unbuild import unbuild
 from xgraph.build.wire import Wiring
+from xgraph.collector import paused
 from xgraph.diagnostics import DiagnosticError, Report
 from xgraph.files import read_text
 from xgraph.grammar import parse
@@ -50,6 +51,16 @@ def build_source(
     """The same of a text. With a `report` mistakes and warnings go there and nothing is raised;
     the graph is then whole only if it holds no error. `use` reads below `folder`."""
     own = report if report is not None else Report()
+    with paused():
+        graph = _build(source, settings or {}, own, folder, limits)
+    if report is None:
+        own.raise_errors()
+    return graph
+
+
+def _build(
+    source: Source, settings: Settings, own: Report, folder: Path | None, limits: Limits | None
+) -> Graph:
     loader = _Loader(source, folder or Path(), own)
     document = parse(source, own)
     if not document.declarations and not own.errors:
@@ -59,7 +70,7 @@ def build_source(
             source.span(0, 0),
             help="a network begins with `network name` and its modalities",
         )
-    declarer = Declarer(State(own, limits or Limits()), settings or {}, loader.load)
+    declarer = Declarer(State(own, limits or Limits()), settings, loader.load)
     declarer.read(document.declarations)
     declarer.check_settings()
     graph = Wiring(declarer.state, declarer.reading).run()
@@ -74,8 +85,6 @@ def build_source(
         )
     if not own.errors:
         graph.digests = call_digests(graph)
-    if report is None:
-        own.raise_errors()
     return graph
 
 

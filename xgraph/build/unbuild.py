@@ -168,9 +168,9 @@ class _Printer:
                         count = str(high + 1) if only else f"{low} .. {high}"
                         out.append(self._bodied(scope, f"{name}[{count}]"))
                 case scopes.Let():
-                    out.append(f"let {scope.address} = {self._expression(scope, scope.address)}")
+                    out.append(f"let {scope.address} = {self._expression(scope)}")
                 case scopes.Output():
-                    text = self._expression(scope, scope.address)
+                    text = self._expression(scope)
                     out.append(f"output {scope.address} = {text}")
                 case scopes.Connect():
                     out.append(self._connect(scope))
@@ -244,7 +244,7 @@ class _Printer:
         texts: list[str] = []
         for value in self._entries(scope):
             if value.node in made:
-                texts.append(self._expression(made[value.node], scope.address, outer=True))
+                texts.append(self._expression(made[value.node]))
             else:
                 texts.append(self.ref(value, ""))
         return starred(texts, self.array_sizes)
@@ -485,9 +485,9 @@ class _Printer:
             raise InternalError("unbuild", f"`{scope.address}` is not one chain")
         return statements[0]
 
-    def _expression(self, scope: Scope, frame: str, *, outer: bool = False) -> str:
+    def _expression(self, scope: Scope) -> str:
         """What a scope holds as a chain that begins with values."""
-        statements = self._write(scope, "" if outer else frame, [], nested=True)
+        statements = self._write(scope, "", [], nested=True)
         if statements:
             return statements[-1]
         value = self.graph.outputs.get(scope.address)

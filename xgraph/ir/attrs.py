@@ -189,28 +189,56 @@ class Choice(AttrKind):
 @final
 @dataclass(frozen=True)
 class Sizes(AttrKind):
-    """One integer for every spatial axis, or a list of one per axis; some words besides."""
+    """One integer for every spatial axis, or a list of one per axis; some words besides, and
+    where `pairs` is set a list of [before, after] per axis."""
 
     low: int = 1
     words: tuple[str, ...] = ()
+    pairs: bool = False
 
     def coerce(self, value: object) -> AttrValue:
-        one = Integer(self.low)
-        if isinstance(value, (list, tuple)) and 1 <= len(value) <= 3:
-            if all(isinstance(v, (list, tuple)) and len(v) == 2 for v in value):
-                return tuple((one.coerce(v[0]), one.coerce(v[1])) for v in value)  # pads
-            return tuple(one.coerce(v) for v in value)
         if isinstance(value, str) and value in self.words:
             return str(value)
         try:
-            return one.coerce(value)
+            if isinstance(value, (list, tuple)) and 1 <= len(value) <= 3:
+                return tuple(self._entry(v) for v in value)
+            return Integer(self.low).coerce(value)
+        except ValueError:
+            raise ValueError(self.wanted) from None
+
+    def _entry(self, value: object) -> AttrValue:
+        one = Integer(self.low)
+        if self.pairs and isinstance(value, (list, tuple)) and len(value) == 2:
+            return (one.coerce(value[0]), one.coerce(value[1]))
+        return one.coerce(value)
+
+    @property
+    def wanted(self) -> str:
+        text = f"an integer from {self.low}, or a list of one"
+        text += " or one [before, after]" if self.pairs else ""
+        return ", or ".join([f"{text} per axis", *(f"`{word}`" for word in self.words)])
+
+
+MAX_PARTS = 256
+"""The most values that one op gives."""
+
+
+@final
+@dataclass(frozen=True)
+class Parts(AttrKind):
+    """How many equal parts, or a list of their sizes."""
+
+    def coerce(self, value: object) -> AttrValue:
+        try:
+            if isinstance(value, (list, tuple)) and 1 <= len(value) <= MAX_PARTS:
+                return tuple(Integer().coerce(v) for v in value)
+            return Integer(1, MAX_PARTS).coerce(value)
         except ValueError:
             raise ValueError(self.wanted) from None
 
     @property
     def wanted(self) -> str:
-        text = f"an integer from {self.low}, or a list of one per axis"
-        return ", or ".join([text, *(f"`{word}`" for word in self.words)])
+        return f"an integer from 1 to {MAX_PARTS}, or a list of sizes"
 
 
 @final

@@ -145,6 +145,8 @@ class Graph:
         self._dag: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._nodes: dict[int, Node] = {}
         self._next = 0
+        self._order: list[Node] | None = None
+        """The nodes in order, until something changes."""
 
     # ---------------------------------------------------------------------------- reading
 
@@ -166,7 +168,10 @@ class Graph:
 
     def nodes(self) -> list[Node]:
         """All nodes in topological order; among free ones the older first, so it is stable."""
-        return [self._nodes[i] for i in nx.lexicographical_topological_sort(self._dag)]
+        if self._order is None:
+            order = nx.lexicographical_topological_sort(self._dag)
+            self._order = [self._nodes[i] for i in order]
+        return list(self._order)
 
     def users(self, value: Value) -> list[tuple[Node, int]]:
         """Who reads `value`: nodes and the index of the input."""
@@ -224,6 +229,7 @@ class Graph:
         node.outputs = tuple(Value(node, i, t) for i, t in enumerate(types))
         self._nodes[node.id] = node
         self._next += 1
+        self._order = None
         self._dag.add_node(node.id, node=node)
         for index, value in enumerate(values):
             self._dag.add_edge(value.node.id, node.id, index)
@@ -233,6 +239,7 @@ class Graph:
 
     def replace_input(self, node: Node, index: int, value: Value) -> None:
         """Make input `index` of `node` read `value`. Call `infer` once all is in place."""
+        self._order = None
         self._dag.remove_edge(node._inputs[index].node.id, node.id, index)
         self._dag.add_edge(value.node.id, node.id, index)
         node._inputs = (*node._inputs[:index], value, *node._inputs[index + 1 :])
@@ -257,6 +264,7 @@ class Graph:
         """Remove a node that nothing reads."""
         if self._dag.out_degree(node.id) or any(v.node is node for v in self.outputs.values()):
             raise ValueError(f"{node!r} is still read; replace its uses first")
+        self._order = None
         self._dag.remove_node(node.id)
         del self._nodes[node.id]
         self.inputs = {k: v for k, v in self.inputs.items() if v.node is not node}

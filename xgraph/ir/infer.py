@@ -15,16 +15,25 @@ MAX_ELEMENTS = 2**33
 def infer_types(op: OpSpec, types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
     """The output types of `op`; `Fault` where it cannot take these inputs."""
     _check_dtypes(op, types)
+    try:
+        outputs = _outputs(op, types, attrs)
+    except OverflowError:
+        raise Fault(
+            f"the sizes of `{op.name}` are too long an expression", id="too-large"
+        ) from None
+    for t in outputs:
+        _check_size(op, t)
+    return outputs
+
+
+def _outputs(op: OpSpec, types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
     resolved = op.resolved(types, attrs)
     if op.expand is not None:
         out = op.expand(_TypeExpander(op.table), types, resolved)
     else:
         assert op.infer is not None
         out = op.infer(types, resolved)
-    outputs = out if isinstance(out, tuple) else (out,)
-    for t in outputs:
-        _check_size(op, t)
-    return outputs
+    return out if isinstance(out, tuple) else (out,)
 
 
 def _check_dtypes(op: OpSpec, types: Types) -> None:

@@ -51,9 +51,10 @@ def problems(graph: Graph, level: Level) -> Iterator[Problem]:
     if graph.level != level:
         yield Problem(None, f"this is a graph of the {graph.level} level, not of the {level} level")
     yield from _cycle(graph)
-    nodes = [graph.node(number) for number in graph.view]
+    view = graph.view
+    nodes = [graph.node(number) for number in view]
     for node in nodes:
-        wiring = list(_wiring(graph, node))
+        wiring = list(_wiring(graph, view, node))
         yield from wiring or _types(node)
         yield from _legality(graph, node, LEGAL[level])
     yield from _addresses(nodes)
@@ -72,12 +73,12 @@ def _is_within(graph: Graph, value: Value) -> bool:
     return value.node in graph and value.index < len(outputs) and outputs[value.index] is value
 
 
-def _wiring(graph: Graph, node: Node) -> Iterator[Problem]:
+def _wiring(graph: Graph, view: nx.MultiDiGraph[int], node: Node) -> Iterator[Problem]:
     """Inputs are values of the graph, edges agree with them, ports fit the op."""
     strangers = [v for v in node.inputs if not _is_within(graph, v)]
     for value in strangers:
         yield Problem(node, f"it reads {value!r}, which is not in the graph")
-    edges = {(source, key) for source, _, key in graph.view.in_edges(node.id, keys=True)}
+    edges = {(source, key) for source, _, key in view.in_edges(node.id, keys=True)}
     if not strangers and edges != {(v.node.id, i) for i, v in enumerate(node.inputs)}:
         yield Problem(node, f"its edges {sorted(edges)} do not follow its inputs {node.inputs}")
     named = {port.name for port in node.op.optional_ports}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, Literal, Protocol, TypeVar, final
 
 from xgraph.diagnostics import did_you_mean
@@ -182,11 +183,11 @@ class OpSpec:
     def variadic(self) -> bool:
         return any(port.variadic for port in self.inputs)
 
-    @property
+    @cached_property
     def required_ports(self) -> tuple[Port, ...]:
         return tuple(port for port in self.inputs if not port.optional)
 
-    @property
+    @cached_property
     def optional_ports(self) -> tuple[Port, ...]:
         return tuple(port for port in self.inputs if port.optional)
 

@@ -19,6 +19,9 @@ from typing import TypeAlias, final
 BATCH = "N"
 """The symbol of the batch axis; reserved in the language."""
 
+MAX_TERMS = 10_000
+"""The most terms that a product of sizes may have before like ones are joined."""
+
 
 @final
 class Axis(int):
@@ -84,6 +87,8 @@ class Expr:
         return Expr.of(out)
 
     def __mul__(self, other: Dim) -> Dim:
+        if len(self.terms) * len(_terms(other)) > MAX_TERMS:
+            raise OverflowError(f"a size would have more than {MAX_TERMS} terms")
         out: dict[Monomial, int] = {}
         for a, x in self.terms:
             for b, y in _terms(other).items():
@@ -145,6 +150,8 @@ def divide(dim: Dim, divisor: Dim) -> Dim | None:
         atoms, factor = (), int(divisor)
     if factor == 0:
         return None
+    if dim == 0:
+        return 0
     out: dict[Monomial, int] = {}
     for monomial, c in _terms(dim).items():
         left = list(monomial)

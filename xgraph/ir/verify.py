@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xgraph.collector import paused
 from xgraph.diagnostics import InternalError
 from xgraph.ir.graph import Graph, Level
 from xgraph.ir.invariants import Problem, problems
@@ -12,7 +13,8 @@ __all__ = ["Problem", "verify", "verify_or_raise"]
 
 def verify(graph: Graph, level: Level | None = None) -> list[Problem]:
     """Every broken invariant of `graph`, as one of `level` (its own unless given)."""
-    return list(problems(graph, level or graph.level))
+    with paused():
+        return list(problems(graph, level or graph.level))
 
 
 def verify_or_raise(graph: Graph, stage: str, level: Level | None = None) -> None:

@@ -39,7 +39,10 @@ ENTER = OpSpec(
 
 
 def _infer_leave(types: Types, a: Attrs) -> TensorType:
-    size = parse_dim(a.size)
+    try:
+        size = parse_dim(a.size)
+    except ValueError as error:
+        raise Fault(str(error), id="bad-attribute", attr="size") from None
     batch = divide(types[0].batch, size)
     if batch is None:
         raise Fault(f"cannot take the axis of size {size} out of {shape(types[0])}", input=0)

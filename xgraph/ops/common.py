@@ -44,13 +44,17 @@ def per_axis(op: str, attr: str, value: AttrValue, axes: int) -> tuple[int, ...]
     """One integer for each of `axes`; `Fault` if a list of another length was given."""
     if isinstance(value, tuple):
         if len(value) != axes:
-            raise Fault(
-                f"`{attr}` of `{op}` has {len(value)} numbers, and there are {axes} spatial axes",
-                id="bad-attribute",
-                attr=attr,
-            )
+            raise _wrong_length(op, attr, len(value), axes)
         return tuple(_int(v) for v in value)
     return (_int(value),) * axes
+
+
+def _wrong_length(op: str, attr: str, given: int, axes: int) -> Fault:
+    return Fault(
+        f"`{attr}` of `{op}` has {given} entries, and there are {axes} spatial axes",
+        id="bad-attribute",
+        attr=attr,
+    )
 
 
 def _int(value: AttrValue) -> int:
@@ -71,15 +75,16 @@ def padding(
     if pad == "same":
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return tuple((t // 2, t - t // 2) for t in totals)
-    if isinstance(pad, tuple) and pad and isinstance(pad[0], tuple):
-        if len(pad) != len(kernel):
-            raise Fault(
-                f"`pad` of `{op}` has {len(pad)} entries, and there are {len(kernel)} spatial axes",
-                id="bad-attribute",
-                attr="pad",
-            )
-        return tuple((_int(p[0]), _int(p[1])) for p in pad if isinstance(p, tuple))
-    return tuple((p, p) for p in per_axis(op, "pad", pad, len(kernel)))
+    return both_sides(op, "pad", pad, len(kernel))
+
+
+def both_sides(op: str, attr: str, value: AttrValue, axes: int) -> tuple[tuple[int, int], ...]:
+    """Before and after for each axis, from a number, a list of such or a list of pairs."""
+    entries = value if isinstance(value, tuple) else (value,) * axes
+    if len(entries) != axes:
+        raise _wrong_length(op, attr, len(entries), axes)
+    pairs = [e if isinstance(e, tuple) else (e, e) for e in entries]
+    return tuple((_int(before), _int(after)) for before, after in pairs)
 
 
 def windowed(size: Dim, kernel: int, stride: int, pad: tuple[int, int], dilation: int) -> Dim:

@@ -12,7 +12,7 @@ from xgraph.ops.common import GLOROT, ZEROS, known, maps, padding, per_axis, win
 
 _FILTERS = Attr("filters", Integer(words=("same",)), doc="channels out; `same` keeps them")
 _KERNEL = Attr("kernel", Sizes(), doc="size of the window")
-_PAD = Attr("pad", Sizes(0, ("same", "valid")), "same", "zeros around each axis")
+_PAD = Attr("pad", Sizes(0, ("same", "valid"), pairs=True), "same", "zeros around each axis")
 _STRIDE = Attr("stride", Sizes(), 1, "step of the window")
 _DILATION = Attr("dilation", Sizes(), 1, "distance between taps")
 _BIAS = Attr("bias", Boolean(), True)
@@ -129,7 +129,7 @@ DECONV = OpSpec(
     "deconv(16, 8, pad = valid)",
     attrs=(
         _FILTERS, _KERNEL, _STRIDE,
-        Attr("pad", Sizes(0, ("same", "valid")), "same", "taken off each axis of the result"),
+        Attr("pad", _PAD.kind, "same", "taken off each axis of the result"),
         Attr("output_pad", Sizes(0), 0, "added after each axis of the result"),
         _DILATION, Attr("groups", Integer(), 1), _BIAS, _INIT, _BIAS_INIT,
     ),

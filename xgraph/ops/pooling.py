@@ -9,6 +9,8 @@ from xgraph.ir.op import Attr, Fault, OpSpec, Types
 from xgraph.ir.types import TensorType
 from xgraph.ops.common import axis_index, maps, padding, per_axis, windowed
 
+_PAD = Sizes(0, ("same", "valid"), pairs=True)
+
 
 def _resolve_pool(op: str) -> Any:
     def resolve(types: Types, a: Attrs) -> dict[str, AttrValue]:
@@ -43,7 +45,12 @@ def _pool(name: str, doc: str) -> OpSpec:
         attrs=(
             Attr("kernel", Sizes(), doc="size of the window"),
             Attr("stride", Sizes(), None, "step of the window; none: its size"),
-            Attr("pad", Sizes(0, ("same", "valid")), "valid", "around each axis; never counted"),
+            Attr(
+                "pad",
+                Sizes(0, ("same", "valid"), pairs=True),
+                "valid",
+                "around each axis; never counted",
+            ),
         ),
         resolve=_resolve_pool(name),
         infer=_infer_pool,

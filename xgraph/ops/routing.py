@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from xgraph.ir.attrs import Attrs, Boolean, Choice, Init, Initialiser, Integer, Layers
+from xgraph.ir.attrs import MAX_PARTS, Attrs, Boolean, Choice, Init, Initialiser, Integer, Layers
 from xgraph.ir.op import Attr, Fault, OpSpec, Port
 from xgraph.ops.common import known, shape
 from xgraph.ops.fusion import pooled
 
 _VALUES = (Port("values", variadic=True),)
-_OUTPUTS = Attr("outputs", Integer(), doc="how many streams come out")
+_OUTPUTS = Attr("outputs", Integer(1, MAX_PARTS), doc="how many streams come out")
 _HIDDEN = Attr("hidden", Integer(), 16, "hidden features of a gate")
 
 
@@ -195,7 +195,7 @@ SLUICE = OpSpec(
     inputs=_VALUES,
     attrs=(
         _OUTPUTS,
-        Attr("subspaces", Integer(), 2, "parts of a stream's channels"),
+        Attr("subspaces", Integer(1, 16), 2, "parts of a stream's channels"),
         Attr("init", Initialiser(), Init("diagonal", (0.9, 0.1))),
     ),
     expand=_expand_sluice,

@@ -11,13 +11,23 @@ from xgraph.ir.attrs import (
     Choice,
     Integer,
     Integers,
+    Parts,
     Real,
     Shape,
     Sizes,
 )  # fmt: skip
 from xgraph.ir.op import Attr, Fault, OpSpec, Port, Types
 from xgraph.ir.types import Dim, Expr, TensorType, divide, product
-from xgraph.ops.common import axis_index, known, maps, per_axis, plain, resolve_axis, shape
+from xgraph.ops.common import (
+    axis_index,
+    both_sides,
+    known,
+    maps,
+    per_axis,
+    plain,
+    resolve_axis,
+    shape,
+)
 
 _ANY = (Port("x", dtype=None),)
 _VALUES = (Port("values", variadic=True, dtype=None),)
@@ -165,7 +175,7 @@ SPLIT = OpSpec(
     "split(3)",
     inputs=_ANY,
     attrs=(
-        Attr("parts", Sizes(), doc="how many equal ones, or a list of up to 3 sizes"),
+        Attr("parts", Parts(), doc="how many equal ones, or a list of their sizes"),
         _AXIS,
     ),
     expand=_expand_split,
@@ -174,12 +184,7 @@ SPLIT = OpSpec(
 
 
 def _resolve_pad(types: Types, a: Attrs) -> dict[str, AttrValue]:
-    axes = maps("pad", types[0])
-    if isinstance(a.amount, tuple) and a.amount and isinstance(a.amount[0], tuple):
-        if len(a.amount) == axes:
-            return {}
-        raise Fault(f"`amount` of `pad` needs {axes} entries", id="bad-attribute", attr="amount")
-    return {"amount": tuple((p, p) for p in per_axis("pad", "amount", a.amount, axes))}
+    return {"amount": both_sides("pad", "amount", a.amount, maps("pad", types[0]))}
 
 
 def _infer_pad(types: Types, a: Attrs) -> TensorType:
@@ -193,7 +198,11 @@ PAD = OpSpec(
     "a border around the spatial axes",
     "pad(1)",
     attrs=(
-        Attr("amount", Sizes(0), doc="how much on each side, or a list of [before, after]"),
+        Attr(
+            "amount",
+            Sizes(0, pairs=True),
+            doc="how much on each side",
+        ),
         Attr("value", Real(), 0.0),
     ),
     resolve=_resolve_pad,

@@ -1,0 +1,20 @@
+"""Options of the tests, and where their support modules are found."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("xgraph")
+    group.addoption(
+        "--update",
+        action="store_true",
+        help="write what the text cases (*.xgt) give now behind their [out]",
+    )
+    group.addoption(
+        "--mutations", type=int, metavar="N", help="how many damaged variants are checked"
+    )
+    group.addoption(
+        "--mutation-seed", type=int, default=1, metavar="N", help="which ones (1 by default)"
+    )

@@ -1,0 +1,177 @@
+"""Imports run one way, and heavy libraries stay in the room that needs them.
+
+The arrows are read from the source, those inside functions and behind `TYPE_CHECKING` too.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("xgraph", "grammar", "passes", "backends")
+
+FRONT = {"source", "diagnostics", "files"}
+CORE = FRONT | {"ir", "ops", "weights"}
+ARROWS: dict[str, set[str]] = {
+    "source": set(),
+    "diagnostics": {"source"},
+    "files": {"source", "diagnostics"},
+    "grammar": {"source", "diagnostics"},
+    "ir": {"source", "diagnostics"},
+    "ops": {"source", "diagnostics", "ir"},
+    "weights": FRONT | {"ir", "ops"},
+    "samples": {"ir"},
+    "build": CORE | {"grammar"},
+    "passes": CORE,
+    "backends": CORE,
+    "report": CORE | {"passes"},
+    "view": {"ir", "report"},
+    "reference": CORE | {"build", "passes"},
+    "driver": CORE | {"grammar", "build", "passes", "backends", "samples", "report"},
+    "arrays": CORE | {"driver"},
+    "cli": CORE | {"grammar", "build", "backends", "report", "driver", "arrays"},
+}
+"""Each room, and those it may import: the front end, passes and backends never each other."""
+
+HOMES = {
+    "click": {"cli"},
+    "lark": {"grammar"},
+    "networkx": {"ir"},
+    "onnx": {"backends.onnx"},
+    "onnxruntime": {"backends.runtime"},
+    "safetensors": {"weights"},
+    "PIL": {"arrays"},
+    "torch": {"backends.torch", "driver"},
+}
+"""Libraries, and the only rooms that import them."""
+
+
+def modules() -> dict[str, Path]:
+    """The package's modules by their installed names."""
+    found = {}
+    for folder in FOLDERS:
+        for path in (ROOT / folder).rglob("*.py"):
+            parts = list(path.relative_to(ROOT).with_suffix("").parts)
+            name = ".".join(parts if parts[0] == "xgraph" else ["xgraph", *parts])
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The dotted names that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"a relative import in {path}"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(module: str) -> str:
+    """`ir` of `xgraph.ir.graph`; "" of the package itself."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def arrows() -> Iterator[tuple[str, str, str]]:
+    """Importing module, room it imports from, and the name imported."""
+    for module, path in MODULES.items():
+        for name in imported(path):
+            top, _, rest = name.partition(".")
+            known = f"{top}.{rest.partition('.')[0]}"
+            if known in MODULES and room(name) != room(module):
+                yield module, room(name), name
+
+
+def test_every_room_has_its_arrows() -> None:
+    assert {room(module) for module in MODULES} - {""} == set(ARROWS)
+
+
+def test_no_arrow_is_new() -> None:
+    new = [
+        f"{module} imports {name}"
+        for module, target, name in arrows()
+        if room(module) and target not in ARROWS[room(module)]
+    ]
+    assert not new
+
+
+def test_arrows_have_no_circle() -> None:
+    graph = nx.DiGraph((start, end) for start, ends in ARROWS.items() for end in ends)
+    assert nx.is_directed_acyclic_graph(graph)
+
+
+def test_modules_have_no_circle() -> None:
+    """Not within a room either, where an import happens as a module is read."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for module, path in MODULES.items():
+        for name in top_level(path):
+            target = name if name in MODULES else name.rpartition(".")[0]
+            if target in MODULES and not module.startswith(f"{target}."):
+                graph.add_edge(module, target)
+    circles = [sorted(part) for part in nx.strongly_connected_components(graph) if len(part) > 1]
+    assert not circles
+
+
+def top_level(path: Path) -> Iterator[str]:
+    """The names that a file imports as it is read."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_library_stays_in_its_room(library: str) -> None:
+    users = {
+        module
+        for module, path in MODULES.items()
+        if any(name.split(".")[0] == library for name in imported(path))
+    }
+    homes = tuple(f"xgraph.{home}" for home in HOMES[library])
+    assert not [module for module in users if not module.startswith(homes)]
+
+
+HEAVY = {"torch", "onnx", "onnxruntime", "PIL"}
+
+PROBE = """
+import sys
+sys.argv = ["xgraph", *{args!r}]
+from xgraph.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print("|".join(sorted({heavy!r} & set(sys.modules))))
+"""
+
+
+@pytest.mark.parametrize("command", [["check"], ["fmt", "--check"], ["show"]], ids=" ".join)
+def test_start_is_light(command: list[str]) -> None:
+    network = ROOT / "examples" / "xkerasnet.xg"
+    probe = PROBE.format(args=[*command, str(network)], heavy=HEAVY)
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_packages_are_all_listed() -> None:
+    """pyproject.toml names each package; a folder left out would be missing once installed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    listed = set(project["tool"]["setuptools"]["packages"])
+    folders = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+    assert listed == folders
+    homeless = [name for name in MODULES if not listed & {name, name.rpartition(".")[0]}]
+    assert not homeless
