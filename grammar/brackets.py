@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from typing import final
 
 from xgraph.diagnostics import Label, Report
-from xgraph.grammar.lexer import MAX_MISTAKES, NEWLINE, SYMBOLS, Token
+from xgraph.grammar.lexer import MAX_MISTAKES, NEWLINE, SYMBOLS, Token, words
 from xgraph.grammar.lines import CLOSERS, DECLARATIONS, OPENERS, goes_on, starts_statement
 from xgraph.source import Span
 
 _TEXT = {kind: text for text, kind in SYMBOLS.items()}
-_WITH_BODY = frozenset("BLOCK SUPERLAYER FUSION EACH IF REPEAT".split())
-
+_WITH_BODY = words("BLOCK SUPERLAYER FUSION EACH IF REPEAT")
 _AFTER_BODY = frozenset(["ARROW", "ELSE", "_COMMA", NEWLINE, *OPENERS])
 
 
@@ -45,32 +44,10 @@ def _is_balanced(tokens: Sequence[Token]) -> bool:
 
 @final
 @dataclass
-class _Level:
-    """What is open: the bracket (None for the text as a whole), the column where its line
-    begins, and what has been read within.
-
-    `indented`: a line began to the right of `column`. `awaits_body`: a word was read that a `{`
-    may follow. `thens`: so many `then` still have no `else`.
-    """
-
-    bracket: Token | None
-    column: int
-    indented: bool = False
-    awaits_body: bool = False
-    thens: int = 0
-
-    @property
-    def kind(self) -> str:
-        return self.bracket.type if self.bracket else ""
-
-
-@final
-@dataclass
 class _Header:
-    """A statement that should open a body: its keyword, its level, where `{` could go."""
+    """A statement that should open a body: its keyword, and where `{` could go."""
 
     keyword: Token
-    depth: int
     after_keyword: int
     after_inputs: int | None = None
     end: int | None = None
@@ -83,6 +60,29 @@ class _Header:
 
 
 @final
+@dataclass
+class _Level:
+    """What is open: the bracket (None for the text as a whole), the column where its line
+    begins, and what has been read within.
+
+    `indented`: a line began to the right of `column`. `awaits_body`: a word was read that a `{`
+    may follow. `header`: the last statement that did not open its body yet. `thens`: so many
+    `then` still have no `else`.
+    """
+
+    bracket: Token | None
+    column: int
+    indented: bool = False
+    awaits_body: bool = False
+    header: _Header | None = None
+    thens: int = 0
+
+    @property
+    def kind(self) -> str:
+        return self.bracket.type if self.bracket else ""
+
+
+@final
 class _Mender:
     def __init__(self, tokens: list[Token], report: Report) -> None:
         self.tokens = tokens
@@ -90,7 +90,7 @@ class _Mender:
         self.out: list[Token] = []
         self.spoken_of: set[int] = set()
         self.levels = [_Level(None, 0)]
-        self.header: _Header | None = None
+        self.opened: Counter[str] = Counter()
         self.column = 1
         self._mistakes = 0
         kinds = Counter(token.type for token in tokens)
@@ -140,14 +140,13 @@ class _Mender:
     # --------------------------------------------------------------------------------- words
 
     def _word(self, i: int) -> None:
-        token, header = self.tokens[i], self.header
-        if token.type == NEWLINE and header and header.depth == len(self.levels):
-            if not goes_on(self.tokens, i):
-                header.end = header.end or len(self.out)
+        token, header = self.tokens[i], self.top.header
+        if token.type == NEWLINE and header and not goes_on(self.tokens, i):
+            header.end = header.end or len(self.out)
         elif token.type == "THEN":
             self.top.thens += 1
-            if header and header.keyword.type not in DECLARATIONS:
-                self.header = None
+            if header and header.keyword.type in ("IF", "ELSE"):
+                self.top.header = None
         elif token.type == "ELSE" and self.top.thens > 0:
             self.top.thens -= 1
         elif token.type == "ELSE":
@@ -163,11 +162,15 @@ class _Mender:
 
     def _await_body(self, token: Token) -> None:
         self.top.awaits_body = True
-        header = self.header
-        if header and header.end and header.depth == len(self.levels):
-            if header.keyword.type == "EACH" or token.type not in DECLARATIONS:
-                return
-        self.header = _Header(token, len(self.levels), len(self.out) + 1)
+        if not self._is_headed_still(token):
+            self.top.header = _Header(token, len(self.out) + 1)
+
+    def _is_headed_still(self, token: Token) -> bool:
+        """Whether `token` is in the body, not opened, of the header before it."""
+        header = self.top.header
+        if header is None or header.end is None:
+            return False
+        return header.keyword.type == "EACH" or token.type not in DECLARATIONS
 
     # ------------------------------------------------------------------------------- openers
 
@@ -178,10 +181,20 @@ class _Mender:
             return
         if token.type == "LBRACE":
             self.top.awaits_body = False
-            if self.header and not self.header.end and self.header.depth == len(self.levels):
-                self.header = None
-        self.levels.append(_Level(token, self.column))
+            if self.top.header and not self.top.header.end:
+                self.top.header = None
+        self._push(token)
         self.out.append(token)
+
+    def _push(self, bracket: Token) -> None:
+        self.levels.append(_Level(bracket, self.column))
+        self.opened[bracket.type] += 1
+
+    def _pop(self) -> Token:
+        bracket = self.levels.pop().bracket
+        assert bracket is not None
+        self.opened[bracket.type] -= 1
+        return bracket
 
     def _may_open_body(self, token: Token) -> bool:
         while not self.top.awaits_body and self.top.kind in ("LPAR", "LSQB"):
@@ -200,15 +213,17 @@ class _Mender:
             if mended is None:
                 return
             token = mended
-        self.levels.pop()
+        self._pop()
         self.out.append(token)
-        if self.header and self.header.depth == len(self.levels):
-            self.header.after_inputs = self.header.after_inputs or len(self.out)
+        if self.top.header:
+            self.top.header.after_inputs = self.top.header.after_inputs or len(self.out)
 
     def _is_too_early(self, i: int) -> bool:
         """Whether there are too many `}`, and what follows is still within the body."""
         if self.missing["LBRACE"] >= 0 or self.top.kind != "LBRACE":
             return False
+        if self._closes_header(self.tokens[i]):
+            return True
         match self.tokens[i + 1 : i + 3]:
             case [Token(text="\n"), following]:
                 inside = following.span.column > self.top.column
@@ -217,10 +232,17 @@ class _Mender:
                 return following.type not in _AFTER_BODY
         return False
 
+    def _closes_header(self, closer: Token) -> bool:
+        """Whether `closer` is on the line of a header without `{`, or right below it."""
+        header = self.top.header
+        if header is None or header.place is None:
+            return False
+        column = header.keyword.span.column
+        return not header.end or self.top.column < column == closer.span.column
+
     def _mended(self, token: Token, opener: str, early: bool) -> Token | None:
         """What to read for a closer that does not close the innermost bracket."""
-        opened = any(level.kind == opener for level in self.levels)
-        if opened and not early and self.missing[opener] >= 0:
+        if self.opened[opener] and not early and self.missing[opener] >= 0:
             while self.top.kind != opener:
                 self._unclosed(token)
             return token
@@ -248,8 +270,8 @@ class _Mender:
         return Token(closer, _TEXT[closer], token.span)
 
     def _put_opening_brace(self, closer: Token) -> bool:
-        header = self.header
-        if header is None or header.place is None or header.depth != len(self.levels):
+        header = self.top.header
+        if header is None or header.place is None:
             return False
         span = _end_of(self.out[header.place - 1])
         self._error(
@@ -262,17 +284,16 @@ class _Mender:
         brace = Token("LBRACE", "{", span)
         self.out.insert(header.place, brace)
         self.spoken_of.add(header.keyword.span.start)
-        self.levels.append(_Level(brace, self.column))
+        self.top.header = None
+        self._push(brace)
         self.missing["LBRACE"] += 1
-        self.header = None
         return True
 
     # ------------------------------------------------------------------------------ messages
 
     def _unclosed(self, before: Token | None) -> None:
         """Close the innermost bracket before the token `before`, or the end of the text."""
-        opener = self.levels.pop().bracket
-        assert opener is not None
+        opener = self._pop()
         closer = CLOSERS[opener.type]
         self.missing[opener.type] -= 1
         breaks = self._pop_breaks()

@@ -13,10 +13,19 @@ from functools import cache, cached_property
 from string import Template
 from typing import TypeAlias, final
 
-from xgraph.diagnostics import Diagnostic, Label, Report, printable
+from xgraph.diagnostics import Diagnostic, Label, Report
 from xgraph.grammar import machine
 from xgraph.grammar.habits import FOREIGN_NAMES
-from xgraph.grammar.lexer import DECLARATION_KEYWORDS, KEYWORDS, NEWLINE, SYMBOLS, Token, lex
+from xgraph.grammar.lexer import (
+    DECLARATION_KEYWORDS,
+    KEYWORDS,
+    NEWLINE,
+    SYMBOLS,
+    Token,
+    lex,
+    shown,
+    words,
+)
 from xgraph.grammar.lines import DECLARATIONS, OPERATORS, settle, split, surroundings
 from xgraph.grammar.machine import END, Start, Stuck
 from xgraph.grammar.mistakes import MISTAKES, Mistake
@@ -102,9 +111,9 @@ def explain(tokens: Sequence[Token], stuck: Stuck, grammar: Start) -> Diagnostic
 
 
 def _say(
-    place: _Place, id: str, message: str, help: str | None, span: Span | None = None
-) -> Diagnostic:  # noqa: A002, E501
-    return Diagnostic(id, message, Label(span or place.span), help=help)
+    place: _Place, fault: str, message: str, help_: str, span: Span | None = None
+) -> Diagnostic:
+    return Diagnostic(fault, message, Label(span or place.span), help=help_)
 
 
 # -------------------------------------------------------------------------------- the rules
@@ -137,6 +146,8 @@ def _misspelt(place: _Place) -> Diagnostic | None:
         return None
     word = place.tokens[place.start]
     top = "NAME" not in place.accepted and word is place.found
+    if top and place.after.type in ("_COLON", "ARROW", "_EQUALS"):
+        return None
     known = DECLARATION_KEYWORDS | {"if", "repeat"} if top else {"let", "if", "repeat"}
     near = get_close_matches(word.text, known, n=1, cutoff=0.7)
     if word.type != "NAME" or not near:
@@ -155,7 +166,7 @@ def _outside(place: _Place) -> Diagnostic | None:
     if found.text in KEYWORDS - {"if", "not", "true", "false", "repeat"}:
         return None
     if place.after.type == "_EQUALS":
-        message = f"`{printable(found.text)}` is given a value without `let` or `param`"
+        message = f"`{shown(found.text)}` is given a value without `let` or `param`"
         help_ = "`let` names a value; `param` names one that can be set from outside"
         return _say(place, "missing-keyword", message, help_)
     help_ = "put it in the body of a `superlayer`, a `fusion` or a `block`"
@@ -177,14 +188,11 @@ def _by_example(place: _Place) -> Diagnostic | None:
     if mistake is None:
         return None
     before = place.before or place.found
-    words = {
-        "found": printable(place.found.text),
-        "before": printable(before.text),
-        "first": printable(place.tokens[place.start].text) if place.tokens else "",
-    }
+    first = place.tokens[place.start] if place.start < len(place.tokens) else before
+    named = {"before": shown(before.text), "first": shown(first.text)}
     span = before.span if mistake.at == "before" else None
-    message = Template(mistake.message).substitute(words)
-    return _say(place, mistake.id, message, Template(mistake.help).substitute(words), span)
+    message = Template(mistake.message).substitute(named)
+    return _say(place, mistake.id, message, Template(mistake.help).substitute(named), span)
 
 
 def _keyword_as_name(place: _Place) -> Diagnostic | None:
@@ -248,13 +256,13 @@ _RULES: tuple[Callable[[_Place], Diagnostic | None], ...] = (
 )
 
 _ENDS_VALUE = _ENDS | OPERATORS | {"RPAR", "RSQB", "_COMMA", "ARROW"}
-_BEGINS_VALUE = frozenset("NAME INT FLOAT STRING TRUE FALSE NOT LPAR REPEAT IF".split())
+_BEGINS_VALUE = words("NAME INT FLOAT STRING TRUE FALSE NOT LPAR REPEAT IF")
 
 
 def _described(token: Token) -> str:
     if token.type == END or token.text in ("\n", ""):
         return "the end of the line"
-    return f"`{printable(token.text)}`"
+    return f"`{shown(token.text)}`"
 
 
 def _in_words(accepted: set[str]) -> Iterator[str]:
@@ -262,12 +270,12 @@ def _in_words(accepted: set[str]) -> Iterator[str]:
     if "INT" in accepted and "NAME" in accepted:
         yield "a value"
         accepted = accepted - _BEGINS_VALUE - {"LSQB", "MINUS"}
-    for kind, words in (("NAME", "a name"), ("INT", "a whole number"), ("STRING", "a string")):
+    for kind, phrase in (("NAME", "a name"), ("INT", "a whole number"), ("STRING", "a string")):
         if kind in accepted:
-            yield words
+            yield phrase
     if "PLUS" in accepted:
         yield "an operator"
-    if DECLARATIONS <= accepted:
+    if accepted >= DECLARATIONS:
         yield "a declaration"
         accepted = accepted - DECLARATIONS
     for kind in ("ARROW", "LBRACE", "_COLON", "_EQUALS", "_COMMA", "LPAR", "RPAR", "RBRACE"):

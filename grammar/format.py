@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar, final
+from dataclasses import replace
+from typing import final
 
 from xgraph.grammar import tree
 from xgraph.grammar.layout import (
@@ -28,10 +28,9 @@ from xgraph.grammar.layout import (
     render,
     row,
 )
+from xgraph.grammar.paragraphs import Item, breaks_before, is_short, joined_at_top
 from xgraph.grammar.tree import Body, Comment, Document, Entry, Expression, Name, Tree
 from xgraph.source import Source, Span
-
-_T = TypeVar("_T", bound=Tree)
 
 # How tightly an expression binds; xg.lark lists the same levels, loosest first.
 _CHAIN, _REPEAT, _CONDITIONAL, _OR, _AND, _NOT, _COMPARISON = range(7)
@@ -47,9 +46,6 @@ _BINARY = {
     "**": (_POWER, _POSTFIX, _NEGATIVE),
 }
 
-_SHORT_BODY = 2  # statements a built body may have to stand on one line
-_SHORT_STATEMENT = 32  # columns
-
 _TO_CLOSING_BRACE = re.compile(r"(?:[\s;]|#[^\n]*)*\}")
 _TO_ELSE = re.compile(r"\}(?:\s|#[^\n]*)*else")
 
@@ -64,35 +60,7 @@ def format_tree(part: Tree) -> str:
     """The canonical text of any part of a tree, without a line break at its end."""
     if isinstance(part, Document):
         return format_document(part).rstrip("\n")
-    return render(_Writer(part.span.source, ()).write(part))
-
-
-@final
-@dataclass(frozen=True)
-class _Item:
-    """A line or more of a sequence: a statement, or a comment on a line of its own.
-
-    `first` and `last` are the lines it was read from, None if it was not read. `tall` is a body
-    of several lines.
-    """
-
-    doc: Doc
-    kind: type[Tree]
-    first: int | None = None
-    last: int | None = None
-    remarked: bool = False
-    tall: bool = False
-
-
-_WITH_BODY = tree.Block | tree.SuperLayer | tree.Fusion | tree.Each | tree.IfDecl | tree.RepeatDecl
-
-
-_STATEMENTS = tree.Stage | tree.If | tree.Let
-
-
-def _parted(a: _Item, b: _Item) -> bool:
-    """Whether the author left a blank line between `a` and `b`."""
-    return a.last is not None and b.first is not None and b.first - a.last > 1
+    return render(group(_Writer(part.span.source, ()).write(part)))
 
 
 def _level(expression: Expression) -> int:
@@ -153,63 +121,66 @@ class _Writer:
     # ------------------------------------------------------------------------------ sequences
 
     def document(self, document: Document) -> str:
-        items: list[_Item] = []
+        items: list[Item] = []
         if document.version is not None:
             span = document.span
             line = span.line if self._is_read(span) else None
             self._add_comments(items, self._before(document))
-            items.append(_Item(f"xgraph {document.version}", Document, line, line))
+            items.append(Item(f"xgraph {document.version}", Document, line, line))
         self._add(items, document.declarations)
         self._add_comments(items, self._take(len(self.source.text) + 1))
-        texts = [render(item.doc) for item in items]
-        items = [
-            replace(item, tall=issubclass(item.kind, _WITH_BODY) and "\n" in text)
-            for item, text in zip(items, texts, strict=True)
-        ]
-        gaps = [_gap(items, i) for i in range(len(items))]
-        return "".join(gap + text for gap, text in zip(gaps, texts, strict=True))
+        return joined_at_top(items)
 
-    def _add(self, items: list[_Item], parts: Iterable[Tree]) -> None:
+    def _add(self, items: list[Item], parts: Iterable[Tree]) -> None:
         for part in parts:
             self._add_comments(items, self._before(part))
             doc = self.write(part)
             if not self._is_read(part.span):
-                items.append(_Item(doc, type(part)))
+                items.append(Item(doc, type(part)))
                 continue
             first = part.span.line
             last = self.source.position(part.span.end - 1)[0]
             homeless = self._take(part.span.end)
-            items += [_Item(comment.text, Comment, first, first) for comment in homeless]
-            items.append(_Item(doc, type(part), first, last))
+            items += [Item(comment.text, Comment, first, first) for comment in homeless]
+            items.append(Item(doc, type(part), first, last))
+            self._add_comments(items, self._right_behind(part))
 
-    def _add_comments(self, items: list[_Item], comments: Iterable[Comment]) -> None:
+    def _right_behind(self, part: Tree) -> list[Comment]:
+        """The comment that ends the line of `part`, if nothing else stands between."""
+        if self.passed == len(self.comments):
+            return []
+        start = self.comments[self.passed].span.start
+        between = self.source.text[part.span.end : start]
+        return self._take(start + 1) if not between.strip(" \t;") else []
+
+    def _add_comments(self, items: list[Item], comments: Iterable[Comment]) -> None:
         for comment in comments:
             line = comment.span.line
-            alone = comment.own_line or not items or items[-1].kind is Comment
-            if alone or items[-1].remarked:
-                items.append(_Item(comment.text, Comment, line, line))
-                continue
-            doc = row(items[-1].doc, Remark(comment.text))
-            items[-1] = replace(items[-1], doc=doc, last=line, remarked=True)
+            if items and not comment.own_line and _takes_remark(items[-1], line):
+                doc = row(items[-1].doc, Remark(comment.text))
+                items[-1] = replace(items[-1], doc=doc, last=line, remarked=True)
+            else:
+                items.append(Item(comment.text, Comment, line, line))
 
     def _braces(self, parts: Sequence[Tree], flat: bool | None, end: int | None = None) -> Row:
         """`{ ... }`, on one line or several as the group it is in; `flat` is None if nobody chose.
 
         `end` is where `}` stands in the source.
         """
-        items = [_Item("{", Body)]
+        items = [Item("{", Body)]
         self._add(items, parts)
         if end is not None:
             self._add_comments(items, self._take(end))
         opening, *inside = items
         if len(items) == 1 and not opening.remarked:
             return row("{}")
-        if flat or (flat is None and _is_short(inside)):
-            if not any(item.remarked or item.kind is Comment for item in items):
-                separator = row(Choice(";", ""), LINE)
-                statements = joined(separator, (item.doc for item in inside))
-                return row("{", indented(LINE, statements), LINE, "}")
-        lines = [row(*_breaks(inside, i), item.doc) for i, item in enumerate(inside)]
+        if flat is None:
+            flat = is_short(inside)
+        if flat and not any(item.remarked or item.kind is Comment for item in items):
+            separator = row(Choice(";", ""), LINE)
+            statements = joined(separator, (item.doc for item in inside))
+            return row("{", indented(LINE, statements), LINE, "}")
+        lines = [row(*breaks_before(inside, i), item.doc) for i, item in enumerate(inside)]
         return row(opening.doc, indented(*lines), HARD, "}")
 
     def _is_flat(self, span: Span) -> bool | None:
@@ -464,6 +435,11 @@ class _Writer:
         return part.text
 
 
+def _takes_remark(item: Item, line: int) -> bool:
+    """Whether a comment behind something on `line` is about `item`."""
+    return not item.remarked and (item.kind is Body or item.last == line)
+
+
 def _remarks(comments: Iterable[Comment]) -> list[Doc]:
     """`comments` in the middle of a statement: the first may stay behind what it follows."""
     docs: list[Doc] = []
@@ -475,45 +451,3 @@ def _remarks(comments: Iterable[Comment]) -> list[Doc]:
 
 def _before_else(comments: Sequence[Comment]) -> list[Doc]:
     return [*_remarks(comments), HARD] if comments else [" "]
-
-
-# --------------------------------------------------------------------- between lines of a body
-
-
-def _is_short(items: Sequence[_Item]) -> bool:
-    """Whether a body nobody laid out stands on one line."""
-    return len(items) <= _SHORT_BODY and all(
-        issubclass(item.kind, tree.Stage) and len(render(item.doc)) <= _SHORT_STATEMENT
-        for item in items
-    )
-
-
-def _breaks(items: Sequence[_Item], i: int) -> list[Doc]:
-    """What comes before the line `i` within braces."""
-    if i == 0:
-        return [HARD]
-    a, b = items[i - 1], items[i]
-    groups = not issubclass(b.kind, _STATEMENTS) and _changes_kind(a, b)
-    return [HARD, HARD] if groups or _parted(a, b) else [HARD]
-
-
-def _changes_kind(a: _Item, b: _Item) -> bool:
-    """Whether two declarations, not both read from a text, belong to different groups."""
-    if a.last is not None and b.first is not None and b.first >= a.last:
-        return False
-    return a.kind is not b.kind
-
-
-def _gap(items: Sequence[_Item], i: int) -> str:
-    """The line breaks before the item `i` at the top of a file."""
-    if i == 0:
-        return ""
-    a, b = items[i - 1], items[i]
-    if _parted(a, b) or a.tall or _changes_kind(a, b):
-        return "\n\n"
-    if a.kind is Comment:
-        return "\n"
-    while b.kind is Comment and i + 1 < len(items) and not _parted(b, items[i + 1]):
-        i += 1
-        b = items[i]
-    return "\n\n" if b.tall else "\n"

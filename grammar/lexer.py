@@ -14,11 +14,16 @@ from xgraph.grammar.habits import CHARACTERS, OPERATORS, WORDS, Habit
 from xgraph.grammar.tree import Comment
 from xgraph.source import Source, Span
 
-DECLARATION_KEYWORDS = frozenset(
-    "network param dim use modality let block superlayer fusion connect route each output".split()
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+DECLARATION_KEYWORDS = words(
+    "network param dim use modality let block superlayer fusion connect route each output"
 )
-KEYWORDS = DECLARATION_KEYWORDS | frozenset(
-    "xgraph if then else repeat as by with via and or not true false".split()
+KEYWORDS = DECLARATION_KEYWORDS | words(
+    "xgraph if then else repeat as by with via and or not true false"
 )
 
 NEWLINE = "_NL"
@@ -104,6 +109,16 @@ def lex(source: Source, report: Report) -> tuple[list[Token], tuple[Comment, ...
     return lexer.tokens, tuple(lexer.comments)
 
 
+def shown(text: str) -> str:
+    """`text` for a message: readable, and not long."""
+    return printable(text if len(text) <= 40 else f"{text[:37]}...")
+
+
+def _plain(text: str) -> str:
+    """The name nearest to `text`."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", text)
+
+
 @final
 class _Lexer:
     def __init__(self, source: Source, report: Report) -> None:
@@ -119,8 +134,8 @@ class _Lexer:
             kind: getattr(self, f"_{kind}") for kind in _PATTERN.groupindex if kind != "space"
         }
         for match in _PATTERN.finditer(self.source.text):
-            kind = match.lastgroup
-            if kind != "space":
+            kind = match.lastgroup or ""
+            if kind in readers:
                 readers[kind](match[0], Span(self.source, match.start(), match.end()))
 
     def _mistake(self, id: str, message: str, span: Span, help: str) -> None:  # noqa: A002
@@ -144,11 +159,11 @@ class _Lexer:
         elif text in WORDS:
             self._foreign(text, WORDS[text], span)
         else:
-            self._add("NAME", text, span)
+            self._add("NAME", _plain(text), span)
             if not text.isascii():
                 self._mistake(
                     "bad-character",
-                    f"`{printable(text)}` is not a name",
+                    f"`{shown(text)}` is not a name",
                     span,
                     "a name is made of ASCII letters, digits and `_`",
                 )
@@ -186,10 +201,10 @@ class _Lexer:
     # ----------------------------------------------------------------- what it does not have
 
     def _digit_word(self, text: str, span: Span) -> None:
-        self._add("NAME", text, span)
+        self._add("NAME", f"_{_plain(text)}", span)
         self._mistake(
             "bad-number",
-            f"`{printable(text)}` is neither a number nor a name",
+            f"`{shown(text)}` is neither a number nor a name",
             span,
             "a name begins with a letter or `_`; a number is decimal, as `12` or `0.5`",
         )
@@ -211,7 +226,7 @@ class _Lexer:
 
     def _single_quoted(self, text: str, span: Span) -> None:
         self._add("STRING", '""', span)
-        help_ = f'write `"{printable(text[1:-1])}"`'
+        help_ = f'write `"{shown(text[1:-1])}"`'
         self._mistake("foreign-syntax", "strings stand in double quotes", span, help_)
 
     def _foreign_comment(self, text: str, span: Span) -> None:
@@ -230,8 +245,8 @@ class _Lexer:
     def _odd(self, text: str, span: Span) -> None:
         habit = CHARACTERS.get(text, Habit(None, "remove it"))
         self._read_as(habit, span)
-        shown = f"`{printable(text)}` is no character of the language"
-        self._mistake("bad-character", shown, span, habit.help)
+        message = f"`{shown(text)}` is no character of the language"
+        self._mistake("bad-character", message, span, habit.help)
 
     def _read_as(self, habit: Habit, span: Span) -> None:
         for word in (habit.ours or "").split():

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from xgraph.grammar.lexer import DECLARATION_KEYWORDS, NEWLINE, Token
+from xgraph.grammar.lexer import DECLARATION_KEYWORDS, NEWLINE, Token, words
 
 CLOSERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 OPENERS = {closer: opener for opener, closer in CLOSERS.items()}
 
 DECLARATIONS = frozenset(word.upper() for word in DECLARATION_KEYWORDS)
-OPERATORS = frozenset(
-    "PLUS MINUS STAR DIVIDE FLOOR_DIVIDE MODULO POWER EQUAL UNEQUAL LESS AT_MOST MORE AT_LEAST"
-    " AND OR NOT".split()
+OPERATORS = words(
+    "PLUS MINUS STAR DIVIDE FLOOR_DIVIDE MODULO POWER"
+    " EQUAL UNEQUAL LESS AT_MOST MORE AT_LEAST AND OR NOT"
 )
 _GOES_ON_AFTER = OPERATORS | {"ARROW", "_COMMA", "_EQUALS", "_COLON"}
-_GOES_ON_BEFORE = frozenset("ARROW ELSE THEN VIA WITH BY AND OR LBRACE".split())
+_GOES_ON_BEFORE = words("ARROW ELSE THEN VIA WITH BY AND OR LBRACE")
 
 MAX_DEPTH = 64
 _DEEPER = OPERATORS | {"_DOT", "IF", "REPEAT"}
-_AFRESH = frozenset([NEWLINE, *"_COMMA ARROW _EQUALS _COLON VIA WITH BY".split()])
+_AFRESH = words("_COMMA ARROW _EQUALS _COLON VIA WITH BY") | {NEWLINE}
 
 
 def starts_statement(tokens: Sequence[Token], i: int) -> bool:

@@ -62,7 +62,7 @@ def accepted(tokens: Sequence[Token], start: Start) -> set[str]:
     """The terminals that can follow `tokens`."""
     cursor = _machine().parse_interactive(start=start)
     _feed(cursor, tokens)
-    return cursor.accepts()
+    return set(cast(Any, cursor).accepts())
 
 
 def _feed(cursor: InteractiveParser, tokens: Sequence[Token]) -> None:
@@ -79,10 +79,10 @@ def _feed(cursor: InteractiveParser, tokens: Sequence[Token]) -> None:
 @cache
 def _entered_by() -> dict[int, str]:
     """The symbol that leads to each state; there is but one."""
-    table = cast(Any, _machine().parser).parser._parse_table
+    states = _machine().parse_interactive(start="line").parser_state.parse_conf.states
     return {
         target: symbol
-        for actions in table.states.values()
+        for actions in states.values()
         for symbol, (action, target) in actions.items()
         if action is Shift
     }

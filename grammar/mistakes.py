@@ -67,7 +67,8 @@ MISTAKES = (
         "a value follows `=`, not `:`",
         "write `$before = ...`",
         "let x: 3 | param x: 3 | dim T: 3 | output x: y | let x = f(a: 3) | block f(a: 3) { b }"
-        "| connect a -> b with w: 1 | connect a -> b with c = 1, w: 1 | superlayer a(b) with w: 1 { c }"
+        "| connect a -> b with w: 1 | connect a -> b with c = 1, w: 1"
+        "| superlayer a(b) with w: 1 { c }"
         "| modality a: [3] with w: 1",
     ),
     Mistake(
@@ -406,8 +407,14 @@ MISTAKES = (
         _IF,
         "let x = if a then V | block f() { if a then V } | block f() { if a then V; c }"
         "| block f() { c(if a then V) } | block f() { c(if a then V, d) } | let x = (if a then V)"
-        "| let x = if a then V -> c | block f() { if a then V -> c }"
         "| block f() { x: if a then V } | block f() { x: if a then V; c } | let x = [if a then V]",
+    ),
+    Mistake(
+        "missing-parentheses",
+        "a chain in a branch of `if` stands in parentheses",
+        "write `if a then (b -> c) else d`",
+        "let x = if a then V -> c else d | block f() { if a then V -> c else d }"
+        "| block f() { x: if a then V -> c else d } | block f() { c(if a then V -> c else d) }",
     ),
     Mistake(
         "mixed-if",

@@ -53,13 +53,14 @@ def parse(source: Source, report: Report) -> Document:
 
 def parse_expression(source: Source, report: Report) -> Expression | None:
     """The one expression that is all of `source`, as behind `--set name=`."""
-    tokens, _, spoken_of = _tokens(source, report)
-    if not tokens:
-        report.error("missing-value", "there is no value here", source.span(0, 0))
-        return None
-    reader = _Reader(report, spoken_of)
-    value: Expression | None = reader.read(tokens, "chain")
-    return value if reader.left == MAX_MISTAKES else None
+    found = Report()
+    tokens, _, spoken_of = _tokens(source, found)
+    value: Expression | None = _Reader(found, spoken_of).read(tokens, "chain")
+    if value is None and not found.errors:
+        found.error("missing-value", "there is no value here", source.span(0, 0))
+    for diagnostic in found:
+        report.add(diagnostic)
+    return None if found.errors else value
 
 
 _Tokens: TypeAlias = tuple[list[Token], tuple[Comment, ...], frozenset[int]]
@@ -130,7 +131,7 @@ class _Reader:
         if not any(self._is_spoken_of(token) for token in tokens[begin:end]):
             self.report.add(diagnostic)
         self.left -= 1
-        for body in _bodies(tokens[index:end]):
+        for body in _bodies(tokens[begin:end], index - begin):
             self.read(body, "line")
         return without(tokens, begin, end)
 
@@ -138,22 +139,21 @@ class _Reader:
         return token.text == "" or token.span.start in self.spoken_of
 
 
-def _bodies(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    """The bodies in `tokens`, what is left of a statement whose header is a mistake: each with a
-    made-up header, to be read for the mistakes within."""
+def _bodies(statement: Sequence[Token], mistake: int) -> Iterator[list[Token]]:
+    """The bodies behind the mistake in the header of a statement: each with a made-up header, to
+    be read for the mistakes within."""
     end = 0
-    for i, token in enumerate(tokens):
-        if i < end or token.type != "LBRACE":
+    for i in range(mistake, len(statement)):
+        if i < end or statement[i].type != "LBRACE":
             continue
-        if i > 1 and tokens[i - 2].type == "_EQUALS":
+        if i > 1 and statement[i - 2].type == "_EQUALS":
             return
-        end = closing(tokens, i) + 1
-        header = _HEADER_OF_DECLARATIONS if _holds_declarations(tokens[i:end]) else _HEADER
-        yield [*(Token(kind, "", token.span) for kind in header), *tokens[i:end]]
-
-
-_HEADER = ("BLOCK", "NAME", "LPAR", "RPAR")
-_HEADER_OF_DECLARATIONS = ("EACH", "NAME")
+        end = closing(statement, i) + 1
+        body = statement[i:end]
+        header: tuple[str, ...] = ("BLOCK", "NAME", "LPAR", "RPAR")
+        if statement[0].type == "EACH" or _holds_declarations(body):
+            header = ("EACH", "NAME")
+        yield [*(Token(kind, "", body[0].span) for kind in header), *body]
 
 
 def _holds_declarations(body: Sequence[Token]) -> bool:

@@ -313,9 +313,11 @@ class Builder(Transformer[Token, Tree]):
     def label(self, target: Expression) -> tree.Label:
         if isinstance(target, Name):
             return tree.Label(name=target, span=target.span)
-        if isinstance(target, tree.Index) and isinstance(target.base, Name):
-            if not isinstance(target.index, tree.Star | tree.Range):
-                return tree.Label(name=target.base, index=target.index, span=target.span)
+        match target:
+            case tree.Index(base=Name() as name, index=index) if not isinstance(
+                index, tree.Star | tree.Range
+            ):
+                return tree.Label(name=name, index=index, span=target.span)
         raise Refused(
             "not-a-label",
             "a label is a name",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -109,9 +109,9 @@ def owned(op: OpSpec) -> list[str]:
     graph = example_graph(op)
     (node,) = [node for node in graph.nodes() if node.op is op and _is_example(op, node.address)]
     names = (name for name, _ in lower(graph).params())
-    below = [name.removeprefix(f"{node.address}.") for name in names
-             if name.startswith(f"{node.address}.")]  # fmt: skip
-    return list(dict.fromkeys(_numbered(name) for name in below))
+    prefix = f"{node.address}."
+    below = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
+    return list(dict.fromkeys(map(_numbered, below)))
 
 
 def _is_example(op: OpSpec, address: str) -> bool:
@@ -132,9 +132,7 @@ def _overview(ops: Iterable[OpSpec]) -> str:
         (f"`{op.name}`", op.doc, _code(op.example), _takes(op), ", ".join(map(_code, owned(op))))
         for op in ops
     ]
-    if any(op.name in ROUTERS for op in ops):
-        return _table(("router", "what it gives", "example", "", "owns"), rows, skip=3)
-    return _table(("layer", "what it gives", "example", "takes", "owns"), rows)
+    return _table(("", "what it gives", "example", "takes", "owns"), rows)
 
 
 def _takes(op: OpSpec) -> str:
@@ -188,17 +186,14 @@ def _code(text: str) -> str:
     return f"`{text}`"
 
 
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]], skip: int | None = None) -> str:
-    kept = [i for i in range(len(heads)) if i != skip]
-    lines = [[heads[i] for i in kept], ["---"] * len(kept)]
-    lines += [[row[i].replace("|", "\\|") for i in kept] for row in rows]
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads)]
+    lines += [[cell.replace("|", "\\|") for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:
-    """Print the tables, or bring those of the files named up to date."""
-    if not sys.argv[1:]:
-        print(tables())
+    """Bring the tables of the files named up to date."""
     for path in map(Path, sys.argv[1:]):
         write_whole(path, rewritten(path.read_text("utf-8")))
 

@@ -14,11 +14,6 @@ from xgraph.backends.torch.tree import Group, Member, member_name
 from xgraph.ir.graph import Node
 
 
-def is_list(group: Group) -> bool:
-    """Whether the members of `group` are numbered from 0 without a gap."""
-    return group.is_array and set(group.members) == {str(i) for i in range(len(group.members))}
-
-
 def attribute(group: Group, name: str) -> str | None:
     """The attribute that holds a member; None where there can be none."""
     if not is_taken(name):
@@ -53,6 +48,6 @@ def home_of(item: Member, homes: dict[int, Group]) -> Group:
 
 def _read(group: Group, name: str, base: str) -> str:
     if group.is_array:
-        return f"{base}[{name if is_list(group) else literal(name)}]"
+        return f"{base}[{name if group.is_list else literal(name)}]"
     held = attribute(group, name)
     return f"{base}.{held}" if held else f"getattr({base}, {literal(name)})"

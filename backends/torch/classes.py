@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
-from xgraph.backends.torch.access import is_list
 from xgraph.backends.torch.forward import Forward, Writer
 from xgraph.backends.torch.helpers import DEFINED
 from xgraph.backends.torch.names import identifier
@@ -125,7 +124,8 @@ class Classes:
         else:
             names = plain_names(len(driver.inputs))
         forward = self.write(group, names)
-        self._sized[group] = [dim for _, dim in forward.sizes]
+        if forward.sizes:
+            self._sized[group] = [dim for _, dim in forward.sizes]
         return Use(group, body, forward)
 
     def _ctor(self, member: Member) -> Ctor:
@@ -138,7 +138,7 @@ class Classes:
     def _array(self, group: Group) -> Ctor:
         names = sorted(group.members, key=int)
         items = tuple(self._ctor(group.members[name]) for name in names)
-        if is_list(group):
+        if group.is_list:
             return Ctor("nn.ModuleList", items=items)
         return Ctor("nn.ModuleDict", items=items, keys=tuple(names))
 

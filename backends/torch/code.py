@@ -51,10 +51,7 @@ def layout(doc: Doc, indent: int, before: str = "", after: str = "") -> list[str
     if isinstance(doc, str) or len(line) <= WIDTH or not doc.items:
         return [line]
     body = " " * (indent + 4) + doc.separator.join(map(flat, doc.items))
-    if doc.is_call and len(body) <= WIDTH and doc.separator == ", ":
-        inner = [body]
-    else:
-        inner = _one_a_line(doc, indent + 4)
+    inner = [body] if doc.is_call and len(body) <= WIDTH else _one_a_line(doc, indent + 4)
     return [f"{pad}{before}{doc.head}", *inner, f"{pad}{doc.tail}{after}"]
 
 

@@ -13,19 +13,24 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, final
 
 from xgraph.backends.torch.access import home_of, module_path
-from xgraph.backends.torch.code import WIDTH, Bracket, Code, call, layout, variable
+from xgraph.backends.torch.code import WIDTH, Bracket, Code, call, layout, values, variable
+from xgraph.backends.torch.hints import Hints
+from xgraph.backends.torch.names import stem
 from xgraph.backends.torch.plan import Driver, Plan
 from xgraph.backends.torch.registry import RULES, Site
 from xgraph.backends.torch.runs import Run, find_runs
 from xgraph.backends.torch.sizes import Sizes
 from xgraph.backends.torch.tree import Group, Member
-from xgraph.backends.torch.variables import Hint, Hints, Variables
+from xgraph.backends.torch.variables import Hint, Variables
 from xgraph.ir.graph import Node, Value
 from xgraph.ir.types import Dim
 
 LONGEST, DEEPEST, WIDEST = 72, 3, 8
 """How long an expression may grow, how many calls may nest in it, and how many operands it may
 take unnamed."""
+
+MOST_RESULTS = 8
+"""How many values a group gives as a tuple."""
 
 INDENT = 8
 
@@ -71,7 +76,7 @@ class Writer:
             self._named[value] = name
 
     def write(self) -> Forward:
-        runs = find_runs(self._plan, self._driver, [g for g, dims in self._sized.items() if dims])
+        runs = find_runs(self._plan, self._driver, self._sized, self._reads)
         starts = {item: run for run in runs for item in run.items}
         done: set[Member] = set()
         for item in self._driver.items:
@@ -99,10 +104,9 @@ class Writer:
             return rule.write(Site(node, tuple(xs), path, self._sizes.write, self._helper))
 
         if rule.folds:
-            code = self._folded(node, write)
+            self._write_fold(node, write)
         else:
-            code = self._fitted(node.inputs, write, heavy=rule.heavy)
-        self._settle(node.output, code)
+            self._settle(node.output, self._fitted(node.inputs, write, heavy=rule.heavy))
 
     def _write_call(self, group: Group) -> None:
         path = self._path(group)
@@ -118,12 +122,12 @@ class Writer:
 
     def _write_run(self, run: Run) -> None:
         path = self._path(run.array)
+        layer = self._variables.layer(stem(run.array.title))
         if run.in_turn:
-            self._write_loop(run, path)
+            self._write_loop(run, f"for {layer} in {path}:", layer)
             return
 
         def write(xs: Sequence[Code]) -> Code:
-            layer = self._variables.pick(Hint(run.array.name))
             each = call(layer, *xs)
             doc = Bracket("[", (each.doc, f"for {layer} in {path}"), "]", separator=" ")
             return replace(each, doc=doc)
@@ -131,26 +135,25 @@ class Writer:
         code = self._fitted(self._plan.operands(run.items[0]), write, heavy=True)
         self._unpack([self._plan.results(item)[0] for item in run.items], code)
 
-    def _write_loop(self, run: Run, path: str) -> None:
+    def _write_loop(self, run: Run, head: str, layer: str) -> None:
         (start,) = self._plan.operands(run.items[0])
         (end,) = self._plan.results(run.items[-1])
         code = self._take(start)
-        hint = self._hints.of(end, self._reads[end])
+        hint = self._hints.of(end, 1)
+        if hint.stem == "x":
+            hint = Hint("x")
         name = self._variables.pick(hint, self._variables.release(code.names))
         if name != code.text:
             self._statement(f"{name} = ", code)
         self._variables.hold(name, self._left[end], hint.stem)
         self._named[end] = name
-        self._variables.claim(name, 1)
-        layer = self._variables.pick(Hint(run.array.name))
-        self._variables.release([name])
         pad = " " * INDENT
-        self._lines += [f"{pad}for {layer} in {path}:", f"{pad}    {name} = {layer}({name})"]
+        self._lines += [f"{pad}{head}", f"{pad}    {name} = {layer}({name})"]
 
     def _write_return(self) -> None:
         outputs = self._driver.outputs
         codes = [self._take(value) for value in outputs]
-        write = (lambda xs: call("Outputs", *xs)) if self._is_top else _tuple
+        write = (lambda xs: call("Outputs", *xs)) if self._is_top else results
         if len(outputs) == 1:
             self._statement("return ", codes[0])
             return
@@ -158,7 +161,7 @@ class Writer:
             codes = [self._name(v, code) for v, code in zip(outputs, codes, strict=True)]
         code = write(codes)
         line = " " * INDENT + "return " + code.text[1:-1]
-        is_bare = not self._is_top and len(line) <= WIDTH
+        is_bare = code.text.startswith("(") and len(line) <= WIDTH
         self._lines += [line] if is_bare else layout(code.doc, INDENT, "return ")
 
     # ---------------------------------------------------------------- values and their names
@@ -185,26 +188,31 @@ class Writer:
             code = write(codes)
         return replace(code, heavy=code.heavy or heavy)
 
-    def _folded(self, node: Node, write: Callable[[Sequence[Code]], Code]) -> Code:
-        """The operands of `node` brought together two at a time."""
-        first, *others = node.inputs
-        total = self._take(first)
-        for value in others:
-            code = self._take(value)
+    def _write_fold(self, node: Node, write: Callable[[Sequence[Code]], Code]) -> None:
+        """Bring the operands of `node` together two at a time, over as many lines as it takes."""
+        codes = [self._take(value) for value in node.inputs]
+        if sum(len(code.text) + 3 for code in codes) > LONGEST:
+            for i, (value, code) in enumerate(zip(node.inputs, codes, strict=True)):
+                if code.heavy or len(code.text) > LONGEST // 2:
+                    codes[i] = self._name(value, code)
+        total, lines = codes[0], 1
+        for code in codes[1:]:
             joined = write([total, code])
-            if _is_large(joined) and len(code.text) > LONGEST // 2:
-                code = self._name(value, code)
-                joined = write([total, code])
-            if _is_large(joined):
+            if _is_large(joined) and not total.is_name:
                 joined = write([self._name(node.output, total), code])
+                lines += 1
             total = joined
-        return total
+        if lines > 1:
+            total = self._name(node.output, total)
+        self._settle(node.output, total)
 
     def _take(self, value: Value) -> Code:
         """The expression that reads `value` once."""
         self._left[value] -= 1
         name = self._named.get(value)
-        return variable(name) if name else self._waiting.pop(value)
+        if name:
+            return variable(name)
+        return self._waiting[value] if self._left[value] else self._waiting.pop(value)
 
     def _name(self, value: Value, code: Code) -> Code:
         """A variable that holds `code`, to be read once."""
@@ -216,14 +224,19 @@ class Writer:
         if code.is_name:
             self._variables.claim(code.text, left - 1)
             self._named[value] = code.text
-        elif left == 1:
+        elif left == 1 or _is_part(code):
+            for name in code.names:
+                self._variables.claim(name, left - 1)
             self._waiting[value] = code
         else:
             self._named[value] = self._assign(value, code, left)
 
     def _assign(self, value: Value, code: Code, claims: int) -> str:
         hint = self._hints.of(value, self._reads[value])
-        name = self._variables.pick(hint, self._variables.release(code.names))
+        freed = self._variables.release(code.names)
+        name = self._variables.pick(hint, freed)
+        if INDENT + len(f"{name} = ") + len(code.text) > WIDTH:
+            name = self._variables.pick(Hint("x"), freed)
         self._variables.hold(name, claims, hint.stem)
         self._statement(f"{name} = ", code)
         return name
@@ -240,10 +253,10 @@ class Writer:
         if len(targets) <= LONGEST:
             self._statement(targets, code)
             return
-        results = self._variables.fresh("results")
-        self._statement(f"{results} = ", code)
+        all_ = self._variables.fresh("results")
+        self._statement(f"{all_} = ", code)
         for i, name in enumerate(names):
-            self._statement(f"{name} = ", Code(f"{results}[{i}]"))
+            self._statement(f"{name} = ", Code(f"{all_}[{i}]"))
 
     def _statement(self, before: str, code: Code) -> None:
         self._lines += layout(code.doc, INDENT, before)
@@ -262,7 +275,14 @@ def _is_large(code: Code) -> bool:
     return len(code.text) > LONGEST or code.depth > DEEPEST
 
 
-def _tuple(codes: Sequence[Code]) -> Code:
-    inner = call("(", *codes)
-    assert isinstance(inner.doc, Bracket)
-    return replace(inner, doc=Bracket("(", inner.doc.items, ")"))
+def _is_part(code: Code) -> bool:
+    """Whether the expression only indexes a variable, so that it may as well be repeated."""
+    return code.index is not None and code.index[0].is_name
+
+
+def results(codes: Sequence[Code]) -> Code:
+    """What a group gives: a tuple or, if it were a long one, a list."""
+    listed = values(codes)
+    if len(codes) > MOST_RESULTS:
+        return listed
+    return replace(listed, doc=Bracket("(", tuple(code.doc for code in codes), ")"))

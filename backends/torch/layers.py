@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xgraph.backends.torch.code import Code, call, index, method
+from xgraph.backends.torch.code import Code, call, index, literal, method
 from xgraph.backends.torch.registry import Ctor, Scalar, Site, build, rule
 from xgraph.backends.torch.shapes import sizes
 from xgraph.ir.graph import Node
@@ -129,7 +129,8 @@ def parameter(s: Site) -> Code:
 def _prelu(node: Node) -> Ctor:
     (weight,) = node.params
     if len(weight.shape) == 1:
-        return build("nn.PReLU", {}, num_parameters=(weight.shape[0], 1))
+        count = weight.shape[0]
+        return build("nn.PReLU", {"num_parameters": count} if count > 1 else {})
     return build("PReLU", {"shape": weight.shape})
 
 
@@ -143,8 +144,8 @@ def prelu(s: Site) -> Code:
 
 def _bn(node: Node) -> Ctor:
     a, t = node.resolved, node.inputs[0].type
-    axes = min(max(t.rank - 1, 1), 3)
-    given: dict[str, Scalar] = {"num_features": int(t.features[a.axis])}  # type: ignore[arg-type]
+    axes = t.rank - 1 if 1 < t.rank <= 4 else 1
+    given: dict[str, Scalar] = {"num_features": node.params[0].shape[0]}
     return build(
         f"nn.BatchNorm{axes}d",
         given,
@@ -183,7 +184,14 @@ def _layernorm(node: Node) -> Ctor:
 
 @rule("layernorm", layer=_layernorm)
 def layernorm(s: Site) -> Code:
-    return s.layer(s.x)
+    if s.attrs.affine:
+        return s.layer(s.x)
+    shape = literal(tuple(s.type.shape[-s.attrs.axes :]))
+    return call("F.layer_norm", s.x, shape, **_eps(s))
+
+
+def _eps(s: Site) -> dict[str, object]:
+    return {} if s.attrs.eps == 1e-5 else {"eps": s.attrs.eps}
 
 
 def _groupnorm(node: Node) -> Ctor:
@@ -194,7 +202,9 @@ def _groupnorm(node: Node) -> Ctor:
 
 @rule("groupnorm", layer=_groupnorm)
 def groupnorm(s: Site) -> Code:
-    return s.layer(s.x)
+    if s.attrs.affine:
+        return s.layer(s.x)
+    return call("F.group_norm", s.x, str(s.attrs.groups), **_eps(s))
 
 
 # --------------------------------------------------------------------------------- sequences

@@ -43,7 +43,7 @@ def _executed(source: str) -> ModuleType:
         return sys.modules[name]
     module = ModuleType(name)
     module.__file__ = f"<{name}>"
-    code = compile(source, module.__file__, "exec")
+    code = compile(source, module.__file__, "exec", dont_inherit=True)
     lines = source.splitlines(keepends=True)
     linecache.cache[module.__file__] = len(source), None, lines, module.__file__
     sys.modules[name] = module

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from itertools import count, takewhile
 
 from xgraph.backends.torch.classes import ClassDef
+from xgraph.backends.torch.hints import place_name, target, written_part
 from xgraph.backends.torch.names import camel, identifier, printable, stem
 from xgraph.backends.torch.plan import Plan
 from xgraph.backends.torch.tree import Group, is_number
-from xgraph.backends.torch.variables import RESERVED, place_name, target
+from xgraph.backends.torch.variables import RESERVED
 from xgraph.ir.graph import Value
 from xgraph.ir.scope import Call, Connect, Fusion, Modality, Route, Scope, SuperLayer
+from xgraph.ops import OPS
 
 KINDS: dict[type[Scope], tuple[str, str]] = {
     Connect: ("Connection", "connection"),
@@ -42,12 +44,12 @@ def name_classes(plan: Plan, classes: list[ClassDef]) -> None:
 
 
 def _distinct(wishes: list[list[str]], taken: set[str]) -> list[str]:
-    """The first wish of each that no other has too; in the end, numbers tell them apart."""
+    """The first wish of each that no other has too, or else its first with a number."""
     chosen = [0] * len(wishes)
     while True:
-        names = [wish[place] for wish, place in zip(wishes, chosen, strict=True)]
+        names = [wish[place % len(wish)] for wish, place in zip(wishes, chosen, strict=True)]
         shared = {name for name, times in Counter(names).items() if times > 1} | taken
-        late = [i for i, n in enumerate(names) if n in shared and chosen[i] + 1 < len(wishes[i])]
+        late = [i for i, n in enumerate(names) if n in shared and chosen[i] < len(wishes[i])]
         if not late:
             return _numbered(names, taken)
         for i in late:
@@ -71,7 +73,12 @@ def _wishes(made: ClassDef) -> Iterator[str]:
     blocks = {scope.block if isinstance(scope, Call) else "" for scope in scopes}
     if len(blocks) == 1 and (block := blocks.pop()):
         yield camel(block)
+        return
     paths = [_words(group) for group in groups]
+    stems = {stem(path[-1]) for path in paths}
+    if len(stems) == 1 and stems & OPS.keys():
+        yield camel(stems.pop())
+        return
     if len({path[-1] for path in paths}) == 1:
         for length in range(1, min(map(len, paths)) + 1):
             if len({path[-length:] for path in paths}) == 1:
@@ -79,8 +86,8 @@ def _wishes(made: ClassDef) -> Iterator[str]:
         return
     if common := _common([path[-1] for path in paths]):
         yield camel(common)
-    kinds = {type(scope) for scope in scopes}
-    yield KINDS.get(kinds.pop(), ("Stage", ""))[0] if len(kinds) == 1 else "Stage"
+    kind = _kind(groups)
+    yield kind[0] if kind else "Stage"
 
 
 def _words(group: Group) -> tuple[str, ...]:
@@ -105,8 +112,7 @@ def _arguments(plan: Plan, made: ClassDef) -> tuple[str, ...] | None:
     names = found.pop()
     if found or names is None or len(names) < 2 or made.groups[0].parent is None:
         return None
-    alike = len({stem(name) for name in names}) == 1
-    return None if alike or len(set(names)) < len(names) else names
+    return None if len({stem(name) for name in names}) == 1 else names
 
 
 def _sources(plan: Plan, group: Group) -> tuple[str, ...] | None:
@@ -114,24 +120,28 @@ def _sources(plan: Plan, group: Group) -> tuple[str, ...] | None:
     if isinstance(group.scope, Connect) and len(driver.inputs) == 2 and len(driver.outputs) == 1:
         stream = driver.outputs[0].node.inputs[0]
         return tuple("stream" if value is stream else "source" for value in driver.inputs)
-    names = [_source(plan, group, value) for value in driver.inputs]
-    if any(name is None for name in names):
-        return None
-    return tuple(identifier(name, RESERVED) for name in names if name)
+    sources = [_source(plan, group, value) for value in driver.inputs]
+    for names in zip(*sources, strict=True):
+        if all(names) and len(set(names)) == len(names):
+            return tuple(identifier(name, RESERVED) for name in names)
+    return None
 
 
-def _source(plan: Plan, group: Group, value: Value) -> str | None:
-    """The name of what gives `value`, as seen from where `group` stands."""
+def _source(plan: Plan, group: Group, value: Value) -> tuple[str, str]:
+    """What gives `value`, as seen from where `group` stands: its name, and a longer one. Empty
+    where it has none."""
     node = value.node
-    parts = (target(plan, value) or node.address).split(".")
     if node.op.name == "input":
-        return node.address
+        return node.address, node.address
+    parts = (target(plan, value) or node.address).split(".")
     depth = 0
     while depth < len(parts) - 1 and group.path[depth : depth + 1] == (parts[depth],):
         depth += 1
+    if stem(parts[depth]) in OPS:
+        return "", ""
     name = place_name(parts[depth:])
-    is_made = depth == len(parts) - 1 and stem(name) in node.op.table
-    return None if is_made else name
+    inner = written_part(node, depth + 1) if depth + 1 < node.address.count(".") + 1 else None
+    return name, f"{name}_{inner}" if inner else ""
 
 
 # ---------------------------------------------------------------------------------- docstrings
@@ -143,28 +153,28 @@ def describe(made: ClassDef) -> str:
     scope = groups[0].scope
     if isinstance(scope, Call) and all(isinstance(group.scope, Call) for group in groups):
         what = f"The block `{printable(scope.block)}`"
+        if made.name != camel(scope.block):
+            what += f" of {_listed([group.address for group in groups])}"
     else:
-        what = f"The {_kind(groups)}{_listed([group.address for group in groups])}"
+        kind = _kind(groups)
+        plural = "s" if len(groups) > 1 else ""
+        called = f"{kind[1]}{plural}" if kind else "layers of"
+        what = f"The {called} {_listed([group.address for group in groups])}"
     if made.uses[0].forward is None:
         return f"{what}, whose parts are run one by one."
     return f"{what}."
 
 
-def _kind(groups: list[Group]) -> str:
-    kinds = {KINDS.get(type(group.scope)) for group in groups}
-    kind = kinds.pop()
-    if kinds or kind is None:
-        return "layers of "
-    return f"{kind[1]}{'s' if len(groups) > 1 else ''} "
+def _kind(groups: list[Group]) -> tuple[str, str] | None:
+    """What all of `groups` were declared as, if that is one of `KINDS`."""
+    kinds = {KINDS.get(type(group.scope)) if group.scope else None for group in groups}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _listed(addresses: list[str]) -> str:
     shown = [f"`{printable(address)}`" for address in addresses]
-    kept = [shown[0]]
-    for text in shown[1:3]:
-        if len(", ".join([*kept, text])) <= LISTED:
-            kept.append(text)
-    left = len(shown) - len(kept)
-    if left:
-        return f"{', '.join(kept)} and {left} more"
-    return " and ".join(filter(None, [", ".join(kept[:-1]), kept[-1]]))
+    if len(shown) > 3 or len(", ".join(shown)) > LISTED:
+        few = 2 if len(shown) > 2 and len(", ".join(shown[:2])) <= LISTED else 1
+        left = len(shown) - few
+        shown = shown[:few] + ([f"{left} more"] if left else [])
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from xgraph.backends.torch.access import home_of, is_list
+from xgraph.backends.torch.access import home_of
 from xgraph.backends.torch.code import variable
 from xgraph.backends.torch.plan import Driver, Plan
 from xgraph.backends.torch.registry import RULES, Site
@@ -26,16 +26,19 @@ class Run:
     """Each reads what the one before gives; else all read the same."""
 
 
-def find_runs(plan: Plan, driver: Driver, sized: Iterable[Group]) -> list[Run]:
-    """The runs among the steps of `driver`; groups in `sized` take more than tensors."""
+def find_runs(
+    plan: Plan, driver: Driver, sized: Iterable[Group], reads: Mapping[Value, int]
+) -> list[Run]:
+    """The runs among the steps of `driver`; groups in `sized` take more than tensors, and
+    `reads` counts how often the steps read a value."""
     arrays: dict[Group, dict[int, Member]] = {}
     for item in driver.items:
         home = home_of(item, plan.tree.home)
-        if home.is_array and is_list(home) and (isinstance(item, Group) or item.params):
+        if home.is_list and (isinstance(item, Group) or item.params):
             arrays.setdefault(home, {})[int(member_name(item))] = item
     unfit = set(sized)
     runs = [
-        _run(plan, array, [found[i] for i in sorted(found)])
+        _run(plan, array, [found[i] for i in sorted(found)], reads)
         for array, found in arrays.items()
         if len(found) == len(array.members) > 1
         and not any(member in unfit for member in found.values())
@@ -43,7 +46,9 @@ def find_runs(plan: Plan, driver: Driver, sized: Iterable[Group]) -> list[Run]:
     return [run for run in runs if run]
 
 
-def _run(plan: Plan, array: Group, items: Sequence[Member]) -> Run | None:
+def _run(
+    plan: Plan, array: Group, items: Sequence[Member], reads: Mapping[Value, int]
+) -> Run | None:
     if any(len(plan.results(item)) != 1 or not _is_bare(item) for item in items):
         return None
     operands = [plan.operands(item) for item in items]
@@ -51,14 +56,10 @@ def _run(plan: Plan, array: Group, items: Sequence[Member]) -> Run | None:
         return Run(array, tuple(items), in_turn=False)
     before: list[Value] = plan.results(items[0])
     for item, given in zip(items[1:], operands[1:], strict=True):
-        if given != before or _reads(plan, before[0]) != 1:
+        if given != before or reads[before[0]] != 1:
             return None
         before = plan.results(item)
     return Run(array, tuple(items), in_turn=True) if len(operands[0]) == 1 else None
-
-
-def _reads(plan: Plan, value: Value) -> int:
-    return len(plan.tree.readers.get(value, ())) + (value in plan.tree.results)
 
 
 def _is_bare(item: Member) -> bool:

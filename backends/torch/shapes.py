@@ -27,9 +27,10 @@ def reshaped(s: Site, old: Sequence[Dim], new: Sequence[Dim]) -> Code:
     if not before:
         return _with_ones(s.x, axis, len(after), last)
     if not after:
-        return _without_ones(s.x, axis, len(before))
+        return _without_ones(s.x, axis, len(before), len(new))
     if len(before) == 1:
-        return method(s.x, "unflatten", str(axis), sizes(s, after))
+        parts = f"({s.size(after[0])}, -1)" if len(after) == 2 else sizes(s, after)
+        return method(s.x, "unflatten", str(axis), parts)
     if len(after) == 1:
         end = () if not last else (str(axis + len(before) - 1),)
         return method(s.x, "flatten", str(axis), *end)
@@ -58,10 +59,12 @@ def _with_ones(x: Code, axis: int, count: int, after: int) -> Code:
     return index(x, (*(":",) * axis, *("None",) * count))
 
 
-def _without_ones(x: Code, axis: int, count: int) -> Code:
-    """The axes of size 1 from `axis` on dropped."""
+def _without_ones(x: Code, axis: int, count: int, left: int) -> Code:
+    """The axes of size 1 from `axis` on dropped, which leaves so many."""
     if count == 1 and (picked := _picked(x, axis)) is not None:
         return picked
+    if left == 1:
+        return method(x, "flatten", "1")
     which = str(axis) if count == 1 else f"({', '.join(str(axis + i) for i in range(count))})"
     return method(x, "squeeze", which)
 

@@ -10,7 +10,7 @@ from xgraph.backends.torch import functions, layers  # noqa: F401 - they registe
 from xgraph.backends.torch.access import attribute, renamed
 from xgraph.backends.torch.classes import ClassDef, Classes, Parameter
 from xgraph.backends.torch.code import Bracket, Doc, flat, layout, literal
-from xgraph.backends.torch.forward import Forward
+from xgraph.backends.torch.forward import MOST_RESULTS, Forward
 from xgraph.backends.torch.helpers import HELPERS, closure
 from xgraph.backends.torch.names import identifier, printable
 from xgraph.backends.torch.naming import describe, name_classes
@@ -129,7 +129,11 @@ class Source:
         count = len(self._classes.plan.drivers[made.uses[0].group].outputs)
         if count == 1:
             return "Tensor"
-        return "Outputs" if made is self._top else f"tuple[{', '.join(['Tensor'] * count)}]"
+        if made is self._top:
+            return "Outputs"
+        if count > MOST_RESULTS:
+            return "list[Tensor]"
+        return f"tuple[{', '.join(['Tensor'] * count)}]"
 
     def _outputs(self) -> Lines:
         fields: Lines = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias, final
 
 from xgraph.diagnostics import InternalError
@@ -42,13 +43,26 @@ class Group:
         return ".".join(self.path)
 
     @property
+    def title(self) -> str:
+        """Its name; that of an element is the array's with its index."""
+        if self.parent is None or not is_number(self.name):
+            return self.name
+        return self.parent.title + self.name
+
+    @property
     def groups(self) -> list[Group]:
         return [member for member in self.members.values() if isinstance(member, Group)]
 
-    @property
+    @cached_property
     def is_array(self) -> bool:
-        """Whether its modules are numbered rather than named."""
+        """Whether its modules are numbered rather than named; asked once the tree is whole."""
         return self.parent is not None and all(is_number(name) for name in self.members)
+
+    @cached_property
+    def is_list(self) -> bool:
+        """Whether they are numbered from 0 without a gap."""
+        wanted = {str(number) for number in range(len(self.members))}
+        return self.is_array and wanted == set(self.members)
 
     def walk(self) -> Iterator[Group]:
         """This group and all within it, from the outside in."""

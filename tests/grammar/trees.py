@@ -33,7 +33,7 @@ _leaves = st.one_of(
     made(tree.Bool, value=st.booleans()),
     strings,
 )
-_operators = "+ - * / // % ** == != < <= > >= and or".split()
+_operators = ["+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or"]
 
 
 def _subscripts(inner: Strategy) -> Strategy:

@@ -8,6 +8,7 @@ from typing import final
 
 from xgraph.build.declare import Declarer
 from xgraph.build.digest import call_digests
+from xgraph.build.lookup import seem_declared
 from xgraph.build.model import Limits
 from xgraph.build.settings import read_settings
 from xgraph.build.state import State
@@ -71,7 +72,7 @@ def _build(
             help="a network begins with `network name` and its modalities",
         )
     declarer = Declarer(State(own, limits or Limits()), settings, loader.load)
-    declarer.read(document.declarations)
+    declarer.read_document(document, seem_declared(source.text) if own.errors else ())
     declarer.check_settings()
     graph = Wiring(declarer.state, declarer.reading).run()
     graph.source_text = source.text
@@ -102,7 +103,7 @@ class _Loader:
         """The document that `tree` names, None if it was read before or cannot be."""
         written = tree.path.value
         folder = self._folders.get(tree.span.source, self._root)
-        path = (folder / written).resolve()
+        path = (folder / written.replace("\0", "?")).resolve()
         if Path(written).is_absolute() or not path.is_relative_to(self._root):
             self._report.error(
                 "use-outside-folder",

@@ -7,17 +7,18 @@ from typing import Any
 
 from xgraph.build.expressions import constant, evaluate
 from xgraph.build.flow import chain
-from xgraph.build.layers import layer_chain
+from xgraph.build.layers import FROM_ELSEWHERE, check_attributes, layer_chain
+from xgraph.build.lookup import needs_index
 from xgraph.build.meta import read_meta
 from xgraph.build.model import Flow, Place, PlaceArray, Point, Source, Wire
-from xgraph.build.names import connect_name, route_name
+from xgraph.build.names import connect_name, route_name, written
 from xgraph.build.state import Context
 from xgraph.diagnostics import Label, did_you_mean
 from xgraph.grammar import format_tree
 from xgraph.grammar import tree as t
 from xgraph.ir import scope as scopes
-from xgraph.ir.op import Fault
-from xgraph.ops import OPS, ROUTERS
+from xgraph.ir.op import OpSpec
+from xgraph.ops import OPS, ROUTERS, WORDS
 from xgraph.source import Span
 
 MERGES = ("concat", "add", "mul", "max")
@@ -29,15 +30,12 @@ def _points(tree: t.Expression, ctx: Context) -> list[Place]:
     places = list(found) if isinstance(found, tuple) else [found]
     for place in places:
         if isinstance(place, PlaceArray):
-            ctx.state.stop(
-                "unknown-point",
-                f"`{place.address}` is an array",
-                tree.span,
-                help=f"`{place.address}[*]` is all of it",
-            )
+            needs_index(place, tree.span, ctx)
         if not isinstance(place, Place) or place.point is None:
+            many = len(place.values) if isinstance(place, Place) else 0
+            stands = f": it stands for {many} values" if many > 1 else ""
             ctx.state.stop(
-                "unknown-point", f"`{format_tree(tree)}` is not a point", tree.span,
+                "not-a-point", f"`{format_tree(tree)}` is not a point{stands}", tree.span,
                 help="a point is a label inside a super-layer, or a super-layer itself",
             )  # fmt: skip
     return places
@@ -51,8 +49,8 @@ def _targets(trees: tuple[t.Expression, ...], ctx: Context) -> list[tuple[Point,
             assert point is not None
             if not point.mergeable:
                 ctx.state.stop(
-                    "unknown-point",
-                    f"nothing can be merged into `{point.address}`",
+                    "not-a-target",
+                    f"nothing can be merged into `{written(point.address)}`",
                     tree.span,
                     notes=[Label(point.span, "it is not inside a super-layer or fusion")],
                     help="merge where a super-layer begins: `name.in`",
@@ -76,7 +74,7 @@ def connect(tree: t.Connect, ctx: Context) -> None:
     for point, span in targets:
         if point is source:
             ctx.state.stop(
-                "self-connection", f"`{point.address}` is connected to itself", span,
+                "self-connection", f"`{written(point.address)}` is connected to itself", span,
                 help="connect two different points",
             )  # fmt: skip
     by = tree.by.name if tree.by else "concat"
@@ -107,7 +105,8 @@ def connect(tree: t.Connect, ctx: Context) -> None:
     if tree.via is not None:
         flow = chain(tree.via, inner, flow)
         if len(flow.sources) != 1:
-            ctx.state.stop("wrong-arity", "`via` must end in one value", tree.via.span)
+            told = f"`via` must end in one value, not {len(flow.sources)}"
+            ctx.state.stop("wrong-arity", told, tree.via.span)
     for point, span in targets:
         _merge(by, point, flow.sources[0], inner, tree, span)
 
@@ -131,7 +130,10 @@ def _common_frames(targets: list[tuple[Point, Span]], ctx: Context) -> tuple[str
     frames = targets[0][0].frames
     for point, span in targets[1:]:
         if point.frames != frames:
-            ctx.state.stop("misplaced", "targets must stand within the same `each`", span)
+            ctx.state.stop(
+                "misplaced", "all targets must stand within the same `each`, or outside of any",
+                span, notes=[Label(targets[0][1], "this target stands elsewhere")],
+            )  # fmt: skip
     return frames
 
 
@@ -163,12 +165,8 @@ def route(tree: t.Route, ctx: Context) -> None:
     )
     ctx.state.enter(scope)
     spans: dict[str, Span] = {}
-    attrs = _route_attrs(tree, len(targets), spans, ctx)
-    try:
-        checked = op.check_attrs(attrs)
-    except Fault as fault:
-        where = spans.get(fault.attr or "", tree.span)
-        ctx.state.stop(fault.id, fault.message, where, help=fault.help)
+    attrs = _route_attrs(op, tree, len(targets), spans, ctx)
+    checked = check_attributes(op, attrs, spans, tree.span, ctx)
     streams = [place.point.stream for place, _ in read if place.point]
     made = ctx.state.proto(op, streams, checked, address, scope, tree.span, frames)
     made.input_spans = tuple(span for _, span in read)
@@ -179,20 +177,26 @@ def route(tree: t.Route, ctx: Context) -> None:
 
 
 def _route_attrs(
-    tree: t.Route, outputs: int, spans: dict[str, Span], ctx: Context
+    op: OpSpec, tree: t.Route, outputs: int, spans: dict[str, Span], ctx: Context
 ) -> dict[str, Any]:
     attrs: dict[str, Any] = {"outputs": outputs}
     for entry in tree.meta:
         key = entry.key.name
-        if key in attrs or key == "layers":
+        if key in spans:
+            ctx.state.stop("duplicate-name", f"`{key}` is given twice", entry.key.span)
+        if key in FROM_ELSEWHERE:
             ctx.state.stop(
-                "duplicate-name" if key in spans else "unknown-attribute",
-                f"`{key}` cannot be set here",
-                entry.span,
-                help="it follows from the targets" if key == "outputs" else None,
-            )
-        attrs[key] = constant(entry.value, ctx, words=True)
-        spans[key] = entry.span
+                "unknown-attribute", f"`{key}` cannot be set here", entry.key.span,
+                help=FROM_ELSEWHERE[key],
+            )  # fmt: skip
+        attrs[key] = constant(entry.value, ctx, words=WORDS)
+        spans[key] = entry.value.span if key in op.attr_by_name else entry.key.span
+    takes = "layers" in op.attr_by_name
+    if takes != (tree.via is not None):
+        span = tree.via.span if tree.via else tree.router.span
+        told = f"`{op.name}` {'needs layers behind' if takes else 'takes no'} `via`"
+        advice = f"for example `{op.example}`" if takes else "of the routers only `cp` takes layers"
+        ctx.state.stop("missing-via" if takes else "misplaced-via", told, span, help=advice)
     if tree.via is not None:
         attrs["layers"] = layer_chain(tree.via, ctx)
         spans["layers"] = tree.via.span

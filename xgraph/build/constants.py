@@ -8,7 +8,8 @@ from math import isfinite
 from typing import Any
 
 from xgraph.grammar.tree import Binary, Unary
-from xgraph.ir.types import Dim, Expr
+from xgraph.ir.attrs import Word
+from xgraph.ir.types import Axis, Dim, Expr, axis_name
 
 LIMIT = 2**53
 """Numbers stay below this in size, so that floats hold them exactly."""
@@ -33,15 +34,33 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def spelt(value: object) -> str:
+    """A constant as it is written in a `.xg`, shortened where it is long."""
+    match value:
+        case bool():
+            text = "true" if value else "false"
+        case str() if not isinstance(value, Word):
+            text = f'"{value}"'
+        case tuple():
+            text = f"[{', '.join(map(spelt, value))}]"
+        case Expr() | Axis():
+            text = axis_name(value) or str(value)
+        case float() if value.is_integer() and abs(value) < LIMIT:
+            text = str(int(value))
+        case _:
+            text = str(value)
+    return text if len(text) <= 40 else f"{text[:36]} ..."
+
+
 def unary(tree: Unary, value: object) -> object:
     """`ValueError` says what is wrong."""
     if tree.operator == "not":
         if isinstance(value, bool):
             return not value
-        raise ValueError("`not` needs true or false")
+        raise ValueError(f"`not` needs true or false, not {spelt(value)}")
     if is_number(value) or isinstance(value, Expr):
         return -value  # type: ignore[operator]
-    raise ValueError("`-` needs a number")
+    raise ValueError(f"`-` needs a number, not {spelt(value)}")
 
 
 def binary(tree: Binary, left: object, right: object) -> object:
@@ -52,7 +71,8 @@ def binary(tree: Binary, left: object, right: object) -> object:
     if isinstance(left, Expr) or isinstance(right, Expr):
         return _symbolic(op, left, right)
     if not (is_number(left) and is_number(right)):
-        raise ValueError(f"`{op}` needs numbers")
+        wrong = right if is_number(left) else left
+        raise ValueError(f"`{op}` needs numbers, not {spelt(wrong)}")
     if op in _ORDER:
         return _ORDER[op](left, right)
     if op in ("/", "//", "%") and right == 0:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
-from xgraph.build.binding import check_free
+from xgraph.build.binding import check_free, declared_twice
 from xgraph.build.connections import connect, route
-from xgraph.build.expressions import Datum, constant, evaluate, integer, sources, stages
+from xgraph.build.constants import spelt
+from xgraph.build.expressions import (
+    EVERY_WORD,
+    Datum,
+    constant,
+    evaluate,
+    integer,
+    sources,
+    stages,
+    truth,
+)
 from xgraph.build.flow import body, chain, chain_alone, register
+from xgraph.build.lookup import needs_index
 from xgraph.build.meta import read_meta
 from xgraph.build.model import (
     BROKEN,
@@ -41,7 +52,7 @@ Settings = Mapping[str, object]
 class Reading:
     """What the declarations of a document came to."""
 
-    name: str = "network"
+    name: str = "net"
     modalities: dict[str, Point] = field(default_factory=dict)
     outputs: dict[str, tuple[Source, Span]] = field(default_factory=dict)
     prelude: list[str] = field(default_factory=list)
@@ -65,6 +76,13 @@ class Declarer:
         env = Env(self._shared)
         self._top = Context(state, env, "", None, state.addresses, (), flow=chain_alone)
 
+    def read_document(self, document: t.Document, lost: Iterable[str]) -> None:
+        """Read all of a file; `lost` are names that it seems to declare where it has mistakes."""
+        self.state.lost |= frozenset(lost)
+        for name in _declared(document.declarations):
+            self.state.declared.setdefault(name.name, name.span)
+        self.read(document.declarations)
+
     def read(self, declarations: Iterable[t.Declaration], ctx: Context | None = None) -> None:
         """Read declarations; a mistake in one does not keep the next from being read."""
         for tree in declarations:
@@ -75,9 +93,10 @@ class Declarer:
                 self._mark_broken(tree)
 
     def _mark_broken(self, tree: t.Declaration) -> None:
-        name = getattr(tree, "name", None)
-        if isinstance(name, t.Name) and self._top.env.get(name.name) is None:
-            self._top.env.set(name.name, BROKEN)
+        for name in _declared([tree]):
+            found = self._top.env.get(name.name)
+            if found is None or (isinstance(found, BlockDef) and not isinstance(tree, t.Block)):
+                self._top.env.set(name.name, BROKEN)
 
     def _declare(self, tree: t.Declaration, ctx: Context) -> None:
         match tree:
@@ -127,26 +146,28 @@ class Declarer:
     def _share(self, name: t.Name, value: Datum) -> None:
         """Bind a name that blocks see too."""
         self._check_new(name)
-        self._shared.set(name.name, value)
+        self._shared.set(name.name, value, name.span)
 
     def _check_new(self, name: t.Name) -> None:
-        check_free(name, self._top)
         if self._shared.here(name.name) is not None:
-            self.state.stop("duplicate-name", f"`{name.name}` is declared twice", name.span)
+            declared_twice(name, self._shared.span(name.name), self._top)
+        check_free(name, self._top)
 
     def _param(self, tree: t.Param) -> None:
         name = tree.name.name
-        default = constant(tree.default, self._top, words=True)
+        self.reading.params.setdefault(name, tree.span)
+        default = constant(tree.default, self._top, words=EVERY_WORD)
         value = self._settings.get(name, default)
         widened = (_sort(value), _sort(default)) == ("an integer", "a number")
         if _sort(value) != _sort(default) and not widened:
             self.state.stop(
                 "bad-setting",
-                f"`{name}` is set to {value}, and its default is {_sort(default)}",
-                tree.span,
+                f"`{name}` is set to {spelt(value)}, which is {_sort(value)}",
+                tree.default.span,
+                f"its default is {_sort(default)}",
+                help=f"set it to {_sort(default)}",
             )
         self._share(tree.name, value)
-        self.reading.params[name] = tree.span
         self.reading.prelude.append(f"param {name} = {_constant_text(value)}")
 
     def _dim(self, tree: t.Dim) -> None:
@@ -186,13 +207,14 @@ class Declarer:
         for parameter in tree.parameters:
             word = parameter.name.name
             if word in OPS and word not in ROUTERS:
-                self.state.stop(
-                    "name-taken", f"`{word}` is a layer; choose another name", parameter.span
-                )
-            if word in seen or word in ("in", "len"):
-                self.state.stop(
-                    "duplicate-name", f"a parameter cannot be called `{word}` here", parameter.span
-                )
+                told = f"`{word}` is a layer; choose another name"
+                self.state.stop("name-taken", told, parameter.name.span)
+            if word in ("in", "len"):
+                told = f"`{word}` has a meaning of its own here"
+                self.state.stop("name-taken", told, parameter.name.span)
+            if word in seen:
+                told = f"parameter `{word}` is declared twice"
+                self.state.stop("duplicate-name", told, parameter.name.span)
             seen.add(word)
         self._share(tree.name, BlockDef(tree, self._shared))
         self.reading.prelude.append(format_tree(tree))
@@ -210,10 +232,12 @@ class Declarer:
         dims = tuple(self._size(item, ctx) for item in tree.shape.items)
         dtype = tree.dtype.name if tree.dtype else "f32"
         if dtype not in (DType.F32.value, DType.I64.value):
+            near = next((d for d in ("f32", "i64") if d[0] == dtype[0].lower()), "f32")
             self.state.stop(
                 "bad-dtype",
                 f"a modality is f32 or i64, not `{dtype}`",
                 tree.dtype.span if tree.dtype else tree.span,
+                help=f"write `{near}`",
             )
         scope = scopes.Modality(
             address=name,
@@ -396,8 +420,7 @@ class Declarer:
             )
         top = replace(ctx, frames=())
         if tree.value is None:
-            found = sources(evaluate(tree.name, top))
-            flow = Flow(found or ())
+            flow = self._named_value(tree.name, top)
         else:
             scope = self.state.enter(scopes.Output(address=name, parent=ctx.scope, span=tree.span))
             local = self.state.addresses.unique(name)
@@ -406,19 +429,24 @@ class Declarer:
             self.state.stop(
                 "wrong-arity",
                 f"output `{name}` must be one value, not {len(flow.sources)}",
-                tree.span,
+                (tree.value or tree.name).span,
                 help="bring them together: `concat(...)`, `mean(...)`",
             )
         source = self.state.carried(flow.sources[0], (), tree.span)
         self.reading.outputs[name] = (source, tree.name.span)
 
+    def _named_value(self, name: t.Name, ctx: Context) -> Flow:
+        found = evaluate(name, ctx)
+        if isinstance(found, PlaceArray):
+            needs_index(found, name.span, ctx)
+        values = sources(found)
+        if values is None:
+            told = f"`{name.name}` is a constant, not a value of the network"
+            self.state.stop("not-a-value", told, name.span)
+        return Flow(values)
+
     def _if(self, tree: t.IfDecl, ctx: Context) -> None:
-        value = constant(tree.condition, ctx, words=True)
-        if not isinstance(value, bool):
-            self.state.stop(
-                "not-a-condition", "a condition must be true or false", tree.condition.span
-            )
-        self.read(tree.yes if value else tree.no, ctx)
+        self.read(tree.yes if truth(tree.condition, ctx) else tree.no, ctx)
 
     def _repeat(self, tree: t.RepeatDecl, ctx: Context) -> None:
         limit = self.state.limits.repeat
@@ -441,6 +469,20 @@ class Declarer:
                     help=did_you_mean(name, self.reading.params)
                     or (f"its params are {known}" if known else "it has none"),
                 )
+
+
+def _declared(declarations: Iterable[t.Declaration]) -> Iterator[t.Name]:
+    """The names that declarations bring."""
+    for tree in declarations:
+        match tree:
+            case t.IfDecl(yes=yes, no=no):
+                yield from _declared((*yes, *no))
+            case t.Each(declarations=inner) | t.RepeatDecl(declarations=inner):
+                yield from _declared(inner)
+            case t.Network() | t.Output() | t.Connect() | t.Route() | t.Use():
+                pass
+            case _:
+                yield tree.name
 
 
 def _sort(value: object) -> str:

@@ -6,23 +6,36 @@ a block, or a `Flow`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, TypeAlias
+from collections.abc import Container, Iterator
+from typing import Any, TypeAlias, final
 
 from xgraph.build import constants
+from xgraph.build.constants import spelt
+from xgraph.build.lookup import check_told, needs_index, unknown_value
 from xgraph.build.model import BlockDef, Broken, Flow, Place, PlaceArray, Point, Source, Stop, Wire
 from xgraph.build.state import Context
 from xgraph.diagnostics import Label, did_you_mean
 from xgraph.grammar import format_tree
 from xgraph.grammar import tree as t
 from xgraph.ir.attrs import INITIALISERS, Init, Word
-from xgraph.ops import OPS, ROUTERS, layer_names
+from xgraph.source import Span
 
 Datum: TypeAlias = Any
 
 
-def evaluate(tree: t.Expression, ctx: Context, *, words: bool = False) -> Datum:
-    """The datum of an expression; `words` lets unknown names stand for themselves."""
+@final
+class _Every(Container[str]):
+    def __contains__(self, word: object) -> bool:
+        return True
+
+
+EVERY_WORD = _Every()
+"""Where any name may stand for itself: a `param mode = fast`, `if mode == fast`."""
+
+
+def evaluate(tree: t.Expression, ctx: Context, *, words: Container[str] = ()) -> Datum:
+    """The datum of an expression; a name that is bound to nothing stands for itself if it is one
+    of `words`."""
     ctx.state.step(tree.span)
     match tree:
         case t.Number(value=value) | t.Bool(value=value) | t.String(value=value):
@@ -56,28 +69,15 @@ def _unplaced(flow: Flow) -> Datum:
     return flow.sources if len(flow.sources) != 1 else flow
 
 
-def _name(tree: t.Name, ctx: Context, words: bool) -> Datum:
+def _name(tree: t.Name, ctx: Context, words: Container[str]) -> Datum:
     found = ctx.env.get(tree.name)
     if isinstance(found, Broken):
         raise Stop
     if found is not None:
         return found
-    if words:
+    if tree.name in words:
         return Word(tree.name)
-    return unknown(tree, ctx)
-
-
-def unknown(tree: t.Name, ctx: Context) -> Any:
-    """Report a name that means nothing here."""
-    if tree.name in ROUTERS:
-        advice: str | None = f"`{tree.name}` is a router: `route {tree.name} points`"
-    elif tree.name in OPS and not OPS[tree.name].hidden:
-        advice = f"`{tree.name}` is a layer; give it a value: `value -> {tree.name}`"
-    else:
-        advice = did_you_mean(tree.name, [*ctx.env.names(), *layer_names()])
-    return ctx.state.stop(
-        "unknown-name", f"nothing here is called `{tree.name}`", tree.span, help=advice
-    )
+    return unknown_value(tree, ctx)
 
 
 def _constant(value: Datum, tree: t.Expression, ctx: Context) -> Datum:
@@ -88,7 +88,7 @@ def _constant(value: Datum, tree: t.Expression, ctx: Context) -> Datum:
     return value
 
 
-def constant(tree: t.Expression, ctx: Context, *, words: bool = False) -> Datum:
+def constant(tree: t.Expression, ctx: Context, *, words: Container[str] = ()) -> Datum:
     """An expression that must be known before the network runs."""
     return _constant(evaluate(tree, ctx, words=words), tree, ctx)
 
@@ -99,17 +99,29 @@ def integer(tree: t.Expression, ctx: Context, low: int, high: int, what: str) ->
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        ctx.state.stop("bad-number", f"{what} must be an integer", tree.span)
+        told = f"{what} must be an integer, not {spelt(value)}"
+        ctx.state.stop("bad-number", told, tree.span)
     if not low <= value <= high:
-        id_ = "too-large" if value > high else "bad-number"
-        ctx.state.stop(id_, f"{what} must be from {low} to {high}, not {value}", tree.span)
+        ctx.state.stop(
+            "too-large" if value > high else "bad-number",
+            f"{what} must be from {low} to {high}, not {spelt(value)}",
+            tree.span,
+            help="`--limit repeat=N` raises the limit" if _is_limit(value, high, ctx) else None,
+        )
     return int(value)
 
 
+def _is_limit(value: int, high: int, ctx: Context) -> bool:
+    return value > high == ctx.state.limits.repeat
+
+
 def truth(tree: t.Expression, ctx: Context) -> bool:
-    value = constant(tree, ctx, words=True)
+    value = constant(tree, ctx)
     if not isinstance(value, bool):
-        ctx.state.stop("not-a-condition", "a condition must be true or false", tree.span)
+        ctx.state.stop(
+            "not-a-condition", f"a condition must be true or false, not {spelt(value)}", tree.span,
+            help="compare it, for example with `> 0`" if constants.is_number(value) else None,
+        )  # fmt: skip
     return bool(value)
 
 
@@ -126,10 +138,20 @@ def _binary(tree: t.Binary, ctx: Context) -> Datum:
         if left == (tree.operator == "or"):
             return left
         return truth(tree.right, ctx)
-    words = tree.operator in ("==", "!=")
-    left_value = constant(tree.left, ctx, words=words)
-    right_value = constant(tree.right, ctx, words=words)
+    words = EVERY_WORD if tree.operator in ("==", "!=") else ()
+    left_value = _operand(tree.left, ctx, words)
+    right_value = _operand(tree.right, ctx, words)
     return _computed(lambda: constants.binary(tree, left_value, right_value), tree, ctx)
+
+
+def _operand(tree: t.Expression, ctx: Context, words: Container[str]) -> Datum:
+    value = evaluate(tree, ctx, words=words)
+    if sources(value) is not None:
+        ctx.state.stop(
+            "not-a-constant", f"`{format_tree(tree)}` is a value, not a number", tree.span,
+            help="layers work on values: `add(a, b)`, `a -> scale(0.5)`",
+        )  # fmt: skip
+    return _constant(value, tree, ctx)
 
 
 def _initialiser(tree: t.Call, ctx: Context) -> Init:
@@ -140,7 +162,21 @@ def _initialiser(tree: t.Call, ctx: Context) -> Init:
         if argument.name or not constants.is_number(value):
             ctx.state.stop("bad-attribute", "an initialiser takes numbers", argument.span)
         numbers.append(float(value))
-    return Init(tree.function.name, tuple(numbers))
+    init = Init(tree.function.name, tuple(numbers))
+    check_numbers(init, tree.span, ctx)
+    return init
+
+
+def check_numbers(init: Init, span: Span, ctx: Context) -> None:
+    """Report an initialiser that has too few numbers, or too many."""
+    takes = INITIALISERS[init.name]
+    if len(init.args) != takes:
+        many = f"{takes} number" + ("" if takes == 1 else "s")
+        form = f"{init.name}({', '.join('ab'[:takes])})" if takes else init.name
+        ctx.state.stop(
+            "bad-attribute", f"`{init.name}` takes {many if takes else 'no numbers'}", span,
+            help=f"write `{form}`" + (" with numbers" if takes else ""),
+        )  # fmt: skip
 
 
 def _length(tree: t.Call, ctx: Context) -> int:
@@ -158,27 +194,31 @@ def _member(base: Datum, tree: t.Member, ctx: Context) -> Datum:
     if isinstance(base, tuple) and base and all(isinstance(b, Place) for b in base):
         return tuple(_member(b, tree, ctx) for b in base)
     if isinstance(base, PlaceArray):
-        ctx.state.stop(
-            "unknown-point",
-            f"`{base.address}` is an array",
-            tree.base.span,
-            help=f"write `{base.address}[*].{name}` for all, `{base.address}[0].{name}` for one",
-        )
+        needs_index(base, tree.base.span, ctx, f".{name}")
     if not isinstance(base, Place):
         ctx.state.stop("unknown-point", f"`{format_tree(tree.base)}` has no points", tree.span)
     if name in base.members:
         return base.members[name]
     if name == "out":
         return base
-    known = [n for n in base.members if n != "in"]
-    listed = "its points are " + ", ".join(f"`{n}`" for n in known[:8]) if known else None
+    check_told(name, ctx)
     return ctx.state.stop(
         "unknown-point",
         f"`{format_tree(tree.base)}` has no point `{name}`",
         tree.name.span,
         notes=[Label(base.declared, "declared here")] if base.declared else [],
-        help=did_you_mean(name, base.members) or listed,
+        help=did_you_mean(name, base.members) or _listed_points(base),
     )
+
+
+def _listed_points(place: Place) -> str:
+    known = [f"`{name}`" for name in place.members if name != "in"]
+    if known:
+        more = " and more" if len(known) > 8 else ""
+        return f"its points are {', '.join(known[:8])}{more}"
+    if "in" not in place.members:
+        return f"it is one value, `{place.address}`"
+    return f"label a layer in it (`name: conv(8, 3)`), or use `{place.address}.in` or `.out`"
 
 
 def _index(base: Datum, tree: t.Index, ctx: Context) -> Datum:
@@ -188,11 +228,10 @@ def _index(base: Datum, tree: t.Index, ctx: Context) -> Datum:
         base = base.values
     items = base.items if isinstance(base, PlaceArray) else base
     if not isinstance(items, (list, tuple)):
-        if isinstance(tree.base, t.Name) and isinstance(items, Place):
-            text = f"`{tree.base.name}` is not an array"
-        else:
-            text = "only arrays and lists take an index"
-        ctx.state.stop("bad-index", text, tree.span)
+        ctx.state.stop(
+            "bad-index", f"`{format_tree(tree.base)}` is no array or list", tree.base.span,
+            help="take the index away",
+        )  # fmt: skip
     index = tree.index
     if isinstance(index, t.Star):
         return tuple(items)
@@ -202,12 +241,16 @@ def _index(base: Datum, tree: t.Index, ctx: Context) -> Datum:
         return tuple(items[low : high + 1])
     number = constant(index, ctx)
     if not isinstance(number, int) or isinstance(number, bool):
-        ctx.state.stop("bad-index", "an index must be an integer", index.span)
+        told = f"an index must be an integer, not {spelt(number)}"
+        ctx.state.stop("bad-index", told, index.span)
     if not 0 <= number < len(items):
+        declared = base.declared if isinstance(base, PlaceArray) else None
         ctx.state.stop(
             "bad-index",
-            f"index {number} is outside: there are {len(items)}, counted from 0",
+            f"`{format_tree(tree.base)}` has no element {spelt(number)}",
             index.span,
+            notes=[Label(declared, "declared here")] if declared else [],
+            help=f"its elements are 0 to {len(items) - 1}" if items else "it has none",
         )
     found = items[number]
     return Flow((found,)) if isinstance(found, (Wire, Point)) else found

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 from xgraph.build.binding import check_free, define
+from xgraph.build.constants import spelt
 from xgraph.build.expressions import Datum, evaluate, integer, sources, stages, truth
 from xgraph.build.layers import Arguments, apply_layer, check_sole, not_callable, read_arguments
+from xgraph.build.lookup import needs_index, unknown_value
 from xgraph.build.model import (
     BROKEN,
     BlockDef,
@@ -25,7 +28,7 @@ from xgraph.grammar import format_tree
 from xgraph.grammar import tree as t
 from xgraph.ir import scope as scopes
 from xgraph.ir.attrs import Word
-from xgraph.ops import OPS, ROUTERS, WORDS
+from xgraph.ops import OPS, ROUTERS, WORDS, layer_names
 from xgraph.source import Span
 
 _HIDDEN = "."
@@ -74,6 +77,8 @@ def stage(
     match tree:
         case t.Name(name=word):
             found = ctx.env.get(word)
+            if found is None and current is None and word not in layer_names():
+                unknown_value(tree, ctx)
             if found is None or isinstance(found, (BlockDef, Word)):
                 return _apply(tree, (), tree, ctx, current, piped, name)
         case t.Call(function=t.Name() as function, arguments=arguments):
@@ -95,13 +100,9 @@ def stage(
     values = sources(found)
     if values is None:
         if isinstance(found, PlaceArray):
-            ctx.state.stop(
-                "not-a-layer",
-                f"`{found.address}` is an array of {len(found.items)}",
-                tree.span,
-                help=f"`{found.address}[*]` is all of them, `{found.address}[0]` the first",
-            )
-        ctx.state.stop("not-a-layer", "this is a constant, not a layer or a value", tree.span)
+            needs_index(found, tree.span, ctx)
+        told = f"`{spelt(found)}` is a constant, not a layer or a value"
+        ctx.state.stop("not-a-value", told, tree.span)
     return Flow(values)
 
 
@@ -126,7 +127,7 @@ def _apply(
         op = None
     if op is None and not isinstance(found, BlockDef):
         not_callable(function, found, ctx)
-    arguments = read_arguments(trees, ctx)
+    arguments = read_arguments(trees, ctx, op)
     named = found is not None and any(sources(v) is not None for v, _ in arguments.named.values())
     takes = piped or not (arguments.values or named)
     if op is not None and not op.required_ports and not piped:
@@ -147,11 +148,9 @@ def _call(
     current: Flow | None,
     name: str | None,
 ) -> Flow:
-    if ctx.depth >= ctx.state.limits.depth:
-        ctx.state.stop(
-            "too-large", f"blocks are nested more than {ctx.state.limits.depth} deep", tree.span
-        )
     word = block.tree.name.name
+    if ctx.depth >= ctx.state.limits.depth:
+        _too_deep(word, tree, ctx)
     given, written = _bind(block, arguments, tree, ctx)
     plain = {k: given[k] for k in written if sources(given[k]) is None}
     order = [p.name.name for p in block.tree.parameters]
@@ -179,10 +178,27 @@ def _call(
         place.members["in"] = entrance
         env.set("in", entrance)
         current = Flow(entrance.values)
-    out = body(block.tree.body, inner, current, place)
+    ctx.state.calls.append((word, tree.span))
+    try:
+        out = body(block.tree.body, inner, current, place)
+    finally:
+        ctx.state.calls.pop()
     register(place, out, tree.span, ctx)
     ctx.env.set(_HIDDEN + local, place)
     return out
+
+
+def _too_deep(word: str, tree: t.Expression, ctx: Context) -> NoReturn:
+    depth = ctx.state.limits.depth
+    if any(block == word for block, _ in ctx.state.calls):
+        ctx.state.stop(
+            "too-large", f"block `{word}` goes on calling itself, over {depth} deep", tree.span,
+            help="end it with an `if`, or write `repeat`",
+        )  # fmt: skip
+    ctx.state.stop(
+        "too-large", f"blocks are nested more than {depth} deep", tree.span,
+        help="`--limit depth=N` raises the limit",
+    )  # fmt: skip
 
 
 def _entry(name: str, place: Place, flow: Flow, span: Span, ctx: Context) -> Place:
@@ -207,29 +223,32 @@ def _bind(
         if number >= len(parameters):
             ctx.state.stop(
                 "too-many-arguments",
-                f"block `{block.tree.name.name}` takes {len(parameters)} arguments",
+                f"block `{block.tree.name.name}` takes {_counted(len(parameters), 'argument')}",
                 argument.span,
                 notes=[Label(block.tree.name.span, "declared here")],
+                help=_parameters(block),
             )
         given[parameters[number].name.name] = value
     known = [p.name.name for p in parameters]
     for key, (value, argument) in arguments.named.items():
-        if key not in known or key in given:
+        assert argument.name is not None
+        if key in given:
+            ctx.state.stop("duplicate-name", f"`{key}` is given twice", argument.name.span)
+        if key not in known:
             ctx.state.stop(
-                "unknown-attribute" if key not in known else "duplicate-name",
-                f"block `{block.tree.name.name}` has no parameter `{key}`"
-                if key not in known
-                else f"`{key}` is given twice",
-                argument.span,
+                "unknown-attribute",
+                f"block `{block.tree.name.name}` has no parameter `{key}`",
+                argument.name.span,
                 notes=[Label(block.tree.name.span, "declared here")],
-                help=did_you_mean(key, known),
+                help=did_you_mean(key, known) or _parameters(block),
             )
         given[key] = value
     written = [key for key in known if key in given]
     for parameter in parameters:
         key = parameter.name.name
         if key in given:
-            _check_known(given[key], key, tree, ctx)
+            if isinstance(given[key], PlaceArray):
+                needs_index(given[key], tree.span, ctx)
             continue
         if parameter.default is None:
             ctx.state.stop(
@@ -237,22 +256,20 @@ def _bind(
                 f"block `{block.tree.name.name}` needs `{key}`",
                 tree.span,
                 notes=[Label(parameter.name.span, "declared here")],
+                help=_parameters(block),
             )
         defaults = replace(ctx, env=_with(block.env, given))
-        given[key] = evaluate(parameter.default, defaults, words=True)
+        given[key] = evaluate(parameter.default, defaults, words=WORDS)
     return given, written
 
 
-def _check_known(value: Datum, key: str, tree: t.Expression, ctx: Context) -> None:
-    if isinstance(value, PlaceArray):
-        ctx.state.stop("bad-attribute", f"`{key}` cannot be an array", tree.span)
-    if isinstance(value, Word) and value not in WORDS:
-        ctx.state.stop(
-            "unknown-name",
-            f"nothing here is called `{value}`",
-            tree.span,
-            help=did_you_mean(value, [*ctx.env.names(), *WORDS]),
-        )
+def _parameters(block: BlockDef) -> str:
+    named = ", ".join(map(format_tree, block.tree.parameters))
+    return f"it is `{block.tree.name.name}({named})`"
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count or 'no'} {word}{'' if count == 1 else 's'}"
 
 
 def _with(env: Env, names: dict[str, Datum]) -> Env:
@@ -332,7 +349,7 @@ def _statement(
 ) -> Flow | None:
     match tree:
         case t.Let():
-            define(tree.name, evaluate(tree.value, ctx, words=False), ctx)
+            define(tree.name, evaluate(tree.value, ctx), ctx)
             return flow
         case t.If():
             branch = tree.yes if truth(tree.condition, ctx) else tree.no

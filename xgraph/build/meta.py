@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xgraph.build.constants import is_number, spelt
 from xgraph.build.expressions import constant
 from xgraph.build.state import Context
 from xgraph.diagnostics import did_you_mean
@@ -16,6 +17,9 @@ META: dict[str, dict[str, tuple[float, float]]] = {
 }
 """Measured numbers that may stand behind `with`, and their bounds."""
 
+WORDED = {"superlayer": "super-layer", "connect": "connection", "modality": "modality",
+          "fusion": "fusion"}  # fmt: skip
+
 
 def read_meta(entries: tuple[t.Entry, ...], kind: str, ctx: Context) -> dict[str, int | float]:
     found: dict[str, int | float] = {}
@@ -23,21 +27,22 @@ def read_meta(entries: tuple[t.Entry, ...], kind: str, ctx: Context) -> dict[str
     for entry in entries:
         key = entry.key.name
         if key not in known:
-            listed = ", ".join(f"`{k}`" for k in known) or "nothing"
-            ctx.state.stop(
+            listed = ", ".join(f"`{k}`" for k in known)
+            ctx.state.tell(
                 "unknown-key",
-                f"`with` of a {kind} knows no `{key}`",
+                f"`with` of a {WORDED[kind]} knows no `{key}`",
                 entry.key.span,
-                help=did_you_mean(key, known) or f"it may hold {listed}",
+                help=did_you_mean(key, known)
+                or (f"it may hold {listed}" if listed else "it takes no `with`"),
             )
+            continue
         if key in found:
-            ctx.state.stop("duplicate-name", f"`{key}` is given twice", entry.span)
+            ctx.state.tell("duplicate-name", f"`{key}` is given twice", entry.key.span)
         value = constant(entry.value, ctx)
         low, high = known[key]
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            ctx.state.stop("bad-number", f"`{key}` must be a number", entry.value.span)
-        if not low <= value <= high:
-            bound = f"from {low:g} to {high:g}" if high < MAX_SIZE else f"at least {low:g}"
-            ctx.state.stop("bad-number", f"`{key}` must be {bound}", entry.value.span)
+        bound = f"from {low:g}" + (f" to {high:g}" if high < MAX_SIZE else "")
+        if not is_number(value) or not low <= value <= high:
+            told = f"`{key}` must be a number {bound}, not {spelt(value)}"
+            ctx.state.tell("bad-number", told, entry.value.span)
         found[key] = value
     return found

@@ -135,10 +135,11 @@ BROKEN = Broken()
 class Env:
     """Names in sight, the nearest first."""
 
-    __slots__ = ("_names", "_parent")
+    __slots__ = ("_names", "_parent", "_spans")
 
     def __init__(self, parent: Env | None = None) -> None:
         self._names: dict[str, object] = {}
+        self._spans: dict[str, Span] = {}
         self._parent = parent
 
     def get(self, name: str) -> object | None:
@@ -149,16 +150,26 @@ class Env:
             env = env._parent
         return None
 
-    def set(self, name: str, value: object) -> None:
+    def set(self, name: str, value: object, span: Span | None = None) -> None:
+        """Bind a name, declared at `span`."""
         self._names[name] = value
+        if span is not None:
+            self._spans[name] = span
 
     def here(self, name: str) -> object | None:
         return self._names.get(name)
 
+    def span(self, name: str) -> Span | None:
+        """Where a name bound here was declared."""
+        return self._spans.get(name)
+
     def names(self) -> list[str]:
-        """Every name in sight."""
+        """Every name in sight whose declaration was sound."""
         inherited = self._parent.names() if self._parent else []
-        return [*self._names, *inherited]
+        return [
+            *(n for n, value in self._names.items() if n.isidentifier() and value is not BROKEN),
+            *inherited,
+        ]
 
 
 class Stop(Exception):

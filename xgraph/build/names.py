@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import final
 
@@ -47,6 +48,11 @@ def route_name(router: str, sources: Iterable[str], targets: Iterable[str]) -> s
     """The address of a router: `cc_path_c2`, `cc_image_to_path_in`."""
     left, right = _stem(sources), _stem(targets)
     return f"{router}_{left}" if left == right else f"{router}_{left}_to_{right}"
+
+
+def written(address: str) -> str:
+    """An address as a `.xg` writes it: `path[0].c2`."""
+    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", address)
 
 
 def _flat(address: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xgraph.build.expressions import constant
+from xgraph.build.expressions import EVERY_WORD, constant
 from xgraph.build.flow import chain_alone
 from xgraph.build.model import Env, Limits, Stop
 from xgraph.build.names import Names
@@ -40,7 +40,7 @@ def _value(text: str, written: str) -> object:
     assert tree is not None
     context = Context(State(report, Limits()), Env(), "", None, Names(), (), chain_alone)
     try:
-        return constant(tree, context, words=True)
+        return constant(tree, context, words=EVERY_WORD)
     except Stop:
         report.raise_errors()
         raise

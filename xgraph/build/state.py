@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn, TypeVar, final
 
@@ -19,6 +19,18 @@ from xgraph.source import Span
 
 S = TypeVar("S", bound=Scope)
 
+_OF_A_CALL = (
+    "bad-arithmetic", "bad-attribute", "bad-index", "bad-number", "no-value", "not-a-condition",
+    "not-a-layer", "too-large", "wrong-arity",
+)  # fmt: skip
+"""Mistakes in a block that one call of it may have and another not."""
+
+
+def call_notes(calls: Sequence[tuple[str, Span]]) -> list[Label]:
+    """Where blocks are called: the outermost call, and the innermost."""
+    ends = dict.fromkeys([calls[0], calls[-1]]) if calls else {}
+    return [Label(span, f"in this `{block}`") for block, span in ends]
+
 
 @final
 class State:
@@ -33,6 +45,14 @@ class State:
         self.dims: dict[str, Dim] = {}
         self.addresses = Names()
         """Names at the top of the address space."""
+        self.declared: dict[str, Span] = {}
+        """Every name that the document declares, also below."""
+        self.told: set[str] = set()
+        """Unknown names that were reported."""
+        self.lost: frozenset[str] = frozenset()
+        """Names that stand in a text with mistakes of syntax as if they were declared."""
+        self.calls: list[tuple[str, Span]] = []
+        """The calls of blocks that are being read, outermost first."""
         self._steps = 0
         self._crossings: dict[tuple[int, int, str], Wire] = {}
         self._each: dict[Frames, Each] = {}
@@ -48,8 +68,24 @@ class State:
         help: str | None = None,  # noqa: A002
     ) -> NoReturn:
         """Report a mistake and give up the statement at hand."""
-        self.report.error(id, message, span, text, notes=notes, help=help)
+        self.tell(id, message, span, text, notes=notes, help=help)
         raise Stop
+
+    def tell(
+        self,
+        id: str,  # noqa: A002
+        message: str,
+        span: Span,
+        text: str = "",
+        *,
+        notes: Iterable[Label] = (),
+        help: str | None = None,  # noqa: A002
+    ) -> None:
+        """Report a mistake; within a block, with the calls that lead to it."""
+        given = [*notes]
+        if id in _OF_A_CALL:
+            given += [note for note in call_notes(self.calls) if note.span != span]
+        self.report.error(id, message, span, text, notes=given, help=help)
 
     def step(self, span: Span) -> None:
         """Count work, so that no file can make the compiler run for ever."""
@@ -141,6 +177,7 @@ class State:
             base = source.address if isinstance(source, Point) else source.proto.address
             address = self.addresses.unique(f"{base.replace('.', '_')}_{suffix}")
             made = Proto(op, [source], ("x",), attrs, address, self._each[each], span, frames)
+            made.input_spans = (span,)
             made.order = len(self.protos)
             self.protos.append(made)
             self._crossings[key] = Wire(made)

@@ -6,16 +6,21 @@ import heapq
 from collections.abc import Iterable
 from typing import final
 
+from xgraph.build.advice import advice
 from xgraph.build.declare import Reading
 from xgraph.build.model import Proto, Wire, settled
-from xgraph.build.state import State
+from xgraph.build.names import written
+from xgraph.build.state import State, call_notes
 from xgraph.diagnostics import Label
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.op import Fault
-from xgraph.ir.scope import Connect, Fusion, Modality, Route, Scope, SuperLayer
+from xgraph.ir.scope import Call, Connect, Fusion, Modality, Route, Scope, SuperLayer
 from xgraph.ops.common import shape
+from xgraph.source import Span
 
 _SILENT = ("input", "each_in", "each_out")
+_CYCLES = 20
+"""How many circles of connections are told."""
 
 
 @final
@@ -27,6 +32,7 @@ class Wiring:
         self.reading = reading
         self.graph = Graph(reading.name)
         self._values: dict[tuple[int, int], Value] = {}
+        self._told: set[tuple[str, Span]] = set()
         self._inputs = [tuple(map(settled, proto.inputs)) for proto in state.protos]
 
     def run(self) -> Graph:
@@ -44,7 +50,7 @@ class Wiring:
             value = self._value(settled(point.own))
             if value is not None:
                 graph.points[address] = value
-        if not state.report.errors:
+        if not state.report.errors and graph.outputs:
             self._warn_unused()
         return graph
 
@@ -67,25 +73,49 @@ class Wiring:
                 if not waiting[reader]:
                     heapq.heappush(ready, reader)
         if done < len(protos):
-            self._report_cycle({n for n, count in enumerate(waiting) if count})
+            self._report_cycles({n for n, count in enumerate(waiting) if count})
 
-    def _report_cycle(self, left: set[int]) -> None:
-        number, trail = min(left), []
-        while number not in trail:
-            trail.append(number)
-            number = next(w.proto.order for w in self._inputs[number] if w.proto.order in left)
-        circle = trail[trail.index(number) :]
-        links = [
-            scope
-            for scope in (self.state.protos[n].scope for n in sorted(circle))
-            if isinstance(scope, (Connect, Route)) and scope.span is not None
-        ]
+    def _report_cycles(self, left: set[int]) -> None:
+        """Report the circles among the protos that are `left`, one for each set of connections."""
+        for _ in range(_CYCLES):
+            circle = self._circle(left)
+            if circle is None:
+                return
+            links = self._links(circle)
+            self._report_cycle(circle, links)
+            left -= {n for n in left if self.state.protos[n].scope in links} or set(circle)
+
+    def _circle(self, left: set[int]) -> list[int] | None:
+        """Protos of `left` that read one another in turn."""
+        steps: dict[int, int] = {}
+        done: set[int] = set()
+        for start in sorted(left):
+            number: int | None = start
+            while number is not None and number not in done:
+                if number in steps:
+                    trail = list(steps)
+                    return trail[trail.index(number) :]
+                steps[number] = len(steps)
+                number = self._before(number, left, done)
+            done |= set(steps)
+            steps.clear()
+        return None
+
+    def _before(self, number: int, left: set[int], done: set[int]) -> int | None:
+        read = (wire.proto.order for wire in self._inputs[number])
+        return next((n for n in read if n in left and n not in done), None)
+
+    def _links(self, circle: list[int]) -> list[Connect | Route]:
+        scopes = dict.fromkeys(self.state.protos[n].scope for n in sorted(circle))
+        return [scope for scope in scopes if isinstance(scope, (Connect, Route))]
+
+    def _report_cycle(self, circle: list[int], links: list[Connect | Route]) -> None:
         spans = list(dict.fromkeys(scope.span for scope in links if scope.span))
         self.state.report.error(
             "cycle",
             "connections run in a circle: a value would depend on itself",
             spans[0] if spans else self.state.protos[circle[0]].span,
-            "this feeds its own source",
+            "this leads back to where it begins",
             notes=[Label(span, "through this") for span in spans[1:]],
             help="connect from an earlier point to a later one",
         )
@@ -116,35 +146,41 @@ class Wiring:
             self._values[proto.order, value.index] = value
 
     def _report(self, proto: Proto, fault: Fault, values: list[Value]) -> None:
-        span, text = proto.span, ""
-        if fault.attr in proto.attr_spans:
-            span = proto.attr_spans[fault.attr]
-        elif fault.input is not None and fault.input < len(proto.input_spans):
-            span = proto.input_spans[fault.input]
-            if proto.rebinds:
-                span = proto.span
-        if fault.input is not None and fault.input < len(values):
-            text = f"this has shape {shape(values[fault.input].type)}"
-        notes = []
-        for value in dict.fromkeys(values):
-            where = value.node.span
-            if where is not None and where != span:
-                notes.append(Label(where, f"shape {shape(value.type)} comes from here"))
-        if span not in (proto.span, *(n.span for n in notes)) and fault.attr is None:
-            notes.append(Label(proto.span))
-        self.state.report.error(fault.id, fault.message, span, text, notes=notes, help=fault.help)
+        number = fault.input = _to_blame(proto, fault, values)
+        label = _blamed(proto, fault, values)
+        if (fault.id, label.span) in self._told:  # in a block that is called often
+            return
+        self._told.add((fault.id, label.span))
+        concerned = dict.fromkeys(values if number is None else (values[0], values[number]))
+        notes = [
+            Label(span, f"shape {shape(value.type)} comes from here")
+            for value in concerned
+            if (span := _origin(value, proto.scope)) is not None and span != label.span
+        ]
+        notes += [note for note in call_notes(_calls(proto.scope)) if note.span != label.span]
+        told = fault.message
+        if proto.op is not None and proto.op.is_composite and f"`{proto.op.name}`" not in told:
+            told = f"within `{proto.op.name}`, {told}"
+        self.state.report.error(
+            fault.id, told, label.span, label.text, notes=notes, help=_advice(proto, fault, values)
+        )
 
     def _warn_unused(self) -> None:
         owned, used = _holders(self.graph.nodes()), _holders(self._reached())
+        idle: dict[Span | None, list[Scope]] = {}
         for scope in self.graph.scopes:
             if isinstance(scope, (Modality, SuperLayer, Fusion)) and scope in owned - used:
-                self.state.report.warn(
-                    "unused",
-                    f"{scope.kind} `{scope.address}` is not used by any output",
-                    scope.span,
-                    help="connect it, or take it out",
-                )
-
+                point = self.state.points.get(scope.address)
+                idle.setdefault(point.span if point else scope.span, []).append(scope)
+        for span, scopes in idle.items():
+            kind = "super-layer" if isinstance(scopes[0], SuperLayer) else scopes[0].kind
+            others = f" and {len(scopes) - 1} more of it" if len(scopes) > 1 else ""
+            self.state.report.warn(
+                "unused",
+                f"{kind} `{written(scopes[0].address)}`{others} is not used by any output",
+                span,
+                help="connect it, or take it out",
+            )
         self._warn_dead(used)
 
     def _warn_dead(self, used: set[Scope]) -> None:
@@ -172,6 +208,60 @@ class Wiring:
         read = {value.node for node in live for value in node.inputs}
         read |= {value.node for value in self.graph.outputs.values()}
         return [node for node in live if node in read]
+
+
+def _to_blame(proto: Proto, fault: Fault, values: list[Value]) -> int | None:
+    """The input that a fault is about. A composite's comes from an op within it, which counts
+    inputs of its own: there the message knows better."""
+    number = fault.input
+    if number is not None and number >= len(values):
+        number = None
+    if number is None or proto.op is None or not proto.op.is_composite:
+        return number
+    told = [i for i, value in enumerate(values) if shape(value.type) in fault.message]
+    return number if number in told or not told else told[-1]
+
+
+def _blamed(proto: Proto, fault: Fault, values: list[Value]) -> Label:
+    """Where a fault is, and what is to be said of the value there."""
+    if fault.attr in proto.attr_spans:
+        return Label(proto.attr_spans[fault.attr])
+    number = fault.input
+    if number is None or number >= len(proto.input_spans):
+        return Label(proto.span)
+    span, given = proto.input_spans[number], values[number].type
+    if fault.id == "bad-dtype":
+        return Label(span, f"this is {given}")
+    if span == proto.span and not proto.rebinds:
+        return Label(span, f"what flows in has shape {shape(given)}")
+    if proto.input_spans.count(span) > 1:
+        return Label(span, f"number {number + 1} of these has shape {shape(given)}")
+    return Label(span, f"this has shape {shape(given)}")
+
+
+def _advice(proto: Proto, fault: Fault, values: list[Value]) -> str | None:
+    assert proto.op is not None
+    via = None
+    if proto.rebinds and isinstance(proto.scope, Connect):
+        via = settled(proto.inputs[1]).proto.scope is proto.scope
+    return advice(proto.op, fault, [value.type for value in values], via)
+
+
+def _origin(value: Value, reader: Scope | None) -> Span | None:
+    """Where a value comes from, as its reader sees it: a block by its call."""
+    around = set(reader.chain()) if reader else set()
+    span = value.node.span
+    for scope in value.node.scope.chain() if value.node.scope else ():
+        if isinstance(scope, Call) and scope not in around:
+            span = scope.span
+    return span
+
+
+def _calls(scope: Scope | None) -> list[tuple[str, Span]]:
+    """The calls of blocks around a place, outermost first."""
+    chain = scope.chain() if scope else ()
+    found = [(s.block, s.span) for s in chain if isinstance(s, Call) and s.span is not None]
+    return found[::-1]
 
 
 def _holders(nodes: Iterable[Node]) -> set[Scope]:

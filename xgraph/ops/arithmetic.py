@@ -107,14 +107,24 @@ _EINSUM = re.compile(r"[a-zA-Z]+(,[a-zA-Z]+)*->[a-zA-Z]*")
 def _einsum_sizes(types: Types, equation: str) -> dict[str, Dim]:
     left = equation.partition("->")[0].split(",")
     if len(left) != len(types):
-        raise Fault(f"`{equation}` names {len(left)} inputs, not {len(types)}", attr="equation")
+        raise Fault(
+            f"`{equation}` takes {len(left)} value{'' if len(left) == 1 else 's'}, not {len(types)}",
+            id="wrong-arity",
+            attr="equation",
+        )
     sizes: dict[str, Dim] = {}
     for i, (letters, t) in enumerate(zip(left, types, strict=True)):
         if len(letters) != t.rank:
-            raise Fault(f"`{letters}` of `{equation}` does not fit {shape(t)}", input=i)
+            raise Fault(
+                f"`{letters}` of `{equation}` does not name the axes of {shape(t)}",
+                input=i,
+                help="one letter for each axis but the batch",
+            )
         for letter, dim in zip(letters, t.features, strict=True):
             if sizes.setdefault(letter, plain(dim)) != plain(dim):
-                raise Fault(f"`{letter}` of `{equation}` is {sizes[letter]} and {dim}", input=i)
+                raise Fault(
+                    f"`{letter}` of `{equation}` would be both {sizes[letter]} and {dim}", input=i
+                )
     return sizes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from xgraph.ir.attrs import Attrs, AttrValue, Init
@@ -26,11 +27,12 @@ def maps(op: str, t: TensorType, index: int = 0) -> int:
 def known(op: str, dim: Dim, what: str, index: int = 0) -> int:
     """`dim` as an integer; `Fault` where only the running network knows it."""
     if isinstance(dim, Expr):
+        name = axis_name(dim) or "T"
         raise Fault(
             f"`{op}` needs to know {what}, and it is `{dim}`, known only when the network runs",
             id="unknown-size",
             input=index,
-            help="give the `dim` a size (`dim T = 39`), or reduce that axis first",
+            help=f"give it a size, as in `dim {name} = 39`, or reduce that axis first",
         )
     return int(dim)
 
@@ -38,6 +40,18 @@ def known(op: str, dim: Dim, what: str, index: int = 0) -> int:
 def shape(t: TensorType) -> str:
     """The shape as a person reads it, the batch included."""
     return f"[{', '.join(map(str, t.shape))}]"
+
+
+def one_shape(op: str, b: Any, values: Sequence[Any], what: str = "inputs") -> None:
+    """`Fault` unless all values have one shape."""
+    first = b.type(values[0])
+    for i, value in enumerate(values):
+        if b.type(value).features != first.features:
+            raise Fault(
+                f"`{op}` needs {what} of one shape: {shape(first)} and {shape(b.type(value))}"
+                " are not",
+                input=i,
+            )
 
 
 def per_axis(op: str, attr: str, value: AttrValue, axes: int) -> tuple[int, ...]:
@@ -51,7 +65,8 @@ def per_axis(op: str, attr: str, value: AttrValue, axes: int) -> tuple[int, ...]
 
 def _wrong_length(op: str, attr: str, given: int, axes: int) -> Fault:
     return Fault(
-        f"`{attr}` of `{op}` has {given} entries, and there are {axes} spatial axes",
+        f"`{attr}` of `{op}` has {given} {'entry' if given == 1 else 'entries'}, and there"
+        f" {'is 1 spatial axis' if axes == 1 else f'are {axes} spatial axes'}",
         id="bad-attribute",
         attr=attr,
     )

@@ -98,6 +98,13 @@ def _expand_wsum(b: Any, x: Any, a: Attrs) -> Any:
     widest = max(known("wsum", b.type(v).features[0], "the number of features", i)
                  for i, v in enumerate(x))  # fmt: skip
     rank = b.type(x[0]).rank
+    for i, v in enumerate(x):
+        if b.type(v).rank != rank:
+            raise Fault(
+                f"`wsum` needs inputs of one rank: {shape(b.type(x[0]))} and {shape(b.type(v))}"
+                " are not",
+                input=i,
+            )
     weights = b("parameter", label="alpha", shape=(len(x),) + (1,) * (rank - 1), init=a.init)
     terms = [
         b("mul", _widened(b, v, widest), b("slice", weights, start=i, stop=i + 1))
@@ -112,7 +119,10 @@ def _widened(b: Any, value: Any, width: int) -> Any:
     if not missing:
         return value
     if t.rank != 1:
-        raise Fault("`wsum` widens vectors only; bring maps to one number of channels first")
+        raise Fault(
+            f"`wsum` widens vectors only, and this has shape {shape(t)}",
+            help="bring maps to one number of channels first: `-> conv(channels, 1)`",
+        )
     border = b("pad", b("reshape", value, shape=(1, width - missing)), amount=[[0, missing]])
     return b("reshape", border, shape=(width,))
 

@@ -57,7 +57,7 @@ def _resolve_ln(types: Types, a: Attrs) -> dict[str, AttrValue]:
             attr="axes",
         )
     for dim in t.shape[-a.axes :]:
-        known("layernorm", dim, "the sizes of its axes")
+        known("layernorm", dim, "the size of every axis it works on")
     return {}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from xgraph.ir.attrs import MAX_PARTS, Attrs, Boolean, Choice, Init, Initialiser, Integer, Layers
 from xgraph.ir.op import Attr, Fault, OpSpec, Port
-from xgraph.ops.common import known, shape
+from xgraph.ops.common import known, one_shape
 from xgraph.ops.fusion import pooled
 
 _VALUES = (Port("values", variadic=True),)
@@ -40,19 +40,8 @@ def _sum(b: Any, terms: Sequence[Any]) -> Any:
     return terms[0] if len(terms) == 1 else b("add", *terms)
 
 
-def _one_shape(op: str, b: Any, values: Sequence[Any]) -> None:
-    first = b.type(values[0])
-    for i, value in enumerate(values):
-        if b.type(value).features != first.features:
-            raise Fault(
-                f"`{op}` needs streams of one shape: {shape(first)} and"
-                f" {shape(b.type(value))} are not",
-                input=i,
-            )
-
-
 def _expand_cc(b: Any, x: Any, a: Attrs) -> Any:
-    _one_shape("cc", b, x)
+    one_shape("cc", b, x, "streams")
     gates = _gates(b, x, a)
     return tuple(
         _sum(b, [_gated(b, v, gates[i][j]) for i, v in enumerate(x)]) for j in range(a.outputs)
@@ -85,7 +74,7 @@ def _expand_cp(b: Any, x: Any, a: Attrs) -> Any:
             _gated(b, _layers(b, v, a.layers, f"layer.{i}.{j}"), gates[i][j])
             for i, v in enumerate(x)
         ]
-        _one_shape("cp", b, terms)
+        one_shape("cp", b, terms, "streams")
         y = _sum(b, terms)
         outputs.append(y if a.act == "identity" else b(a.act, y))
     return tuple(outputs)
@@ -124,7 +113,7 @@ def _mix(b: Any, x: Sequence[Any], weights: Any, rank: int, n: int) -> list[Any]
 
 
 def _expand_stitch(b: Any, x: Any, a: Attrs) -> Any:
-    _one_shape("stitch", b, x)
+    one_shape("stitch", b, x, "streams")
     t = b.type(x[0])
     width = known("stitch", t.channels, "the number of channels") if a.per == "channel" else 1
     weights = b("parameter", label="alpha", shape=(a.outputs, len(x), width), init=a.init)
@@ -147,7 +136,7 @@ STITCH = OpSpec(
 
 
 def _expand_nddr(b: Any, x: Any, a: Attrs) -> Any:
-    _one_shape("nddr", b, x)
+    one_shape("nddr", b, x, "streams")
     t = b.type(x[0])
     joint = b("concat", *x)
     width = a.filters or known("nddr", t.channels, "the number of channels")
@@ -177,7 +166,7 @@ NDDR = OpSpec(
 
 
 def _expand_sluice(b: Any, x: Any, a: Attrs) -> Any:
-    _one_shape("sluice", b, x)
+    one_shape("sluice", b, x, "streams")
     if a.outputs != len(x):
         raise Fault("`sluice` gives as many streams as it takes", id="wrong-arity")
     t = b.type(x[0])

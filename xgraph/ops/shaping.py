@@ -23,6 +23,7 @@ from xgraph.ops.common import (
     both_sides,
     known,
     maps,
+    one_shape,
     per_axis,
     plain,
     resolve_axis,
@@ -114,7 +115,8 @@ def _infer_slice(types: Types, a: Attrs) -> TensorType:
         length = stop - start
         if length < 1 or (a.stop is not None and a.stop > size):
             raise Fault(
-                f"`slice` from {a.start} to {a.stop} is not within axis {a.axis} of {shape(t)}",
+                f"`slice` from {a.start} to {'the end' if a.stop is None else a.stop} is not within"
+                f" axis {a.axis} of {shape(t)}",
                 id="out-of-range",
                 input=0,
             )
@@ -267,6 +269,7 @@ CONCAT = OpSpec(
 
 
 def _expand_stack(b: Any, x: Any, a: Attrs) -> Any:
+    one_shape("stack", b, x)
     return b("concat", *(b("reshape", v, shape=(1, *b.type(v).features)) for v in x), axis=0)
 
 

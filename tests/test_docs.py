@@ -1,0 +1,90 @@
+"""What the pages under docs/ say holds: networks build, commands run, tables are up to date."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pages import ROOT, Block, Reader, blocks
+
+from xgraph import OPS
+from xgraph.build import build_source
+from xgraph.diagnostics import Report
+from xgraph.grammar import format_document, parse
+from xgraph.ir.op import OpSpec
+from xgraph.reference import example_graph, rewritten
+from xgraph.source import Source
+
+LANGUAGE = ROOT / "docs" / "language.md"
+NETWORKS = [block for block in blocks(LANGUAGE) if block.language == "xg"]
+LAYERS = [op for op in OPS.values() if not op.hidden]
+
+
+@pytest.mark.parametrize("block", NETWORKS, ids=str)
+def test_network_builds(block: Block, tmp_path: Path) -> None:
+    """A block that begins with `network` is whole; any other lacks outputs at most."""
+    report = Report()
+    build_source(Source(str(block), block.text), report=report, folder=tmp_path)
+    is_whole = block.text.startswith("network ")
+    missing = set() if is_whole else {"no-output", "unused"}
+    assert not [str(d) for d in report if d.id not in missing]
+
+
+@pytest.mark.parametrize("block", NETWORKS, ids=str)
+def test_network_is_not_misformatted(block: Block) -> None:
+    """Each comment and statement survives formatting, though the pages may line things up."""
+    report = Report()
+    formatted = format_document(parse(Source(str(block), block.text), report))
+    again = format_document(parse(Source(str(block), formatted), report))
+    assert formatted == again
+    assert not report.errors
+
+
+def test_op_tables_are_up_to_date() -> None:
+    text = LANGUAGE.read_text("utf-8")
+    assert rewritten(text) == text, "run `make docs`"
+
+
+@pytest.mark.parametrize("op", LAYERS, ids=lambda op: op.name)
+def test_example_of_op_builds(op: OpSpec) -> None:
+    graph = example_graph(op)
+    assert any(node.op is op for node in graph.nodes())
+
+
+def test_python_page_runs(tmp_path: Path) -> None:
+    reader = Reader(tmp_path)
+    for block in blocks(ROOT / "docs" / "python.md"):
+        reader.follow(block)
+
+
+# ------------------------------------------------------------------------------ diagnostics
+
+_MAKERS = {"stop", "error", "warn", "fail", "Fault", "Diagnostic", "_error"}
+_ID = re.compile(r"[a-z]+(-[a-z]+)*")
+
+
+def ids_of(path: Path) -> Iterator[str]:
+    """The ids of the diagnostics that a file makes."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            first = node.args[:1] if name in _MAKERS else []
+            for part in [*first, *(k.value for k in node.keywords if k.arg == "id")]:
+                if isinstance(part, ast.Constant) and _ID.fullmatch(str(part.value)):
+                    yield str(part.value)
+
+
+def test_ids_are_all_listed() -> None:
+    text = LANGUAGE.read_text("utf-8").partition("## Diagnostics")[2].partition("\n## ")[0]
+    cells = [row.split("|")[1] for row in text.splitlines() if row.startswith("| `")]
+    listed = {name for cell in cells for name in re.findall(r"`([a-z-]+)`", cell)}
+    files = [
+        p for folder in ("xgraph", "passes", "backends") for p in (ROOT / folder).rglob("*.py")
+    ]
+    made = {found for path in files for found in ids_of(path)}
+    assert made <= listed
+    everything = "".join(path.read_text("utf-8") for path in files)
+    assert not [name for name in listed if f'"{name}"' not in everything]
