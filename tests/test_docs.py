@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from pages import ROOT, Block, Reader, blocks
 
-from xgraph import OPS
+import xgraph
 from xgraph.build import build_source
 from xgraph.diagnostics import Report
-from xgraph.grammar import format_document, parse
+from xgraph.grammar import KEYWORDS, format_document, parse
+from xgraph.ir.attrs import INITIALISERS
 from xgraph.ir.op import OpSpec
+from xgraph.ops import OPS
+from xgraph.passes import lower
 from xgraph.reference import example_graph, rewritten
 from xgraph.source import Source
 
@@ -41,6 +44,23 @@ def test_network_is_not_misformatted(block: Block) -> None:
     again = format_document(parse(Source(str(block), formatted), report))
     assert formatted == again
     assert not report.errors
+
+
+def test_names_of_parameters() -> None:
+    """The comments of the network `names` say what is trained there."""
+    (block,) = [block for block in NETWORKS if block.text.startswith("network names\n")]
+    said = re.findall(r"[\w.]+\.weight", block.text)
+    made = {name for name, _ in lower(xgraph.parse(block.text)).params()}
+    assert said
+    assert [name for name in said if name not in made] == []
+
+
+def test_words_are_all_listed() -> None:
+    text = LANGUAGE.read_text("utf-8")
+    words = text.partition("These words belong")[2].partition(". Besides")[0]
+    assert set(re.findall(r"`(\w+)`", words)) == KEYWORDS
+    starts = text.partition("## Initialisers")[2].partition("\n## ")[0]
+    assert INITIALISERS.keys() <= set(re.findall(r"`(\w+)", starts))
 
 
 def test_op_tables_are_up_to_date() -> None:
