@@ -13,9 +13,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from xgraph.diagnostics import Label, Report
-from xgraph.grammar.lexer import MAX_MISTAKES, NEWLINE, SYMBOLS, Token, words
-from xgraph.grammar.lines import CLOSERS, DECLARATIONS, OPENERS, goes_on, starts_statement
+from xgraph.diagnostics import Diagnostic, Label, Report
+from xgraph.grammar.lexer import (
+    MAX_MISTAKES,
+    NEWLINE,
+    SYMBOLS,
+    Token,
+    TooManyMistakes,
+    words,
+)
+from xgraph.grammar.lines import (
+    CLOSERS,
+    DECLARATIONS,
+    MAX_DEPTH,
+    OPENERS,
+    goes_on,
+    starts_statement,
+)
 from xgraph.source import Span
 
 _TEXT = {kind: text for text, kind in SYMBOLS.items()}
@@ -30,6 +44,15 @@ def balance(tokens: list[Token], report: Report) -> tuple[list[Token], frozenset
     mender = _Mender(tokens, report)
     mender.run()
     return mender.out, frozenset(mender.spoken_of)
+
+
+def nested_too_deep(span: Span) -> Diagnostic:
+    return Diagnostic(
+        "nested-too-deep",
+        f"this nests more than {MAX_DEPTH} deep",
+        Label(span),
+        help="give parts of it a name with `let`, or make them a `block`",
+    )
 
 
 def _is_balanced(tokens: Sequence[Token]) -> bool:
@@ -187,6 +210,9 @@ class _Mender:
         self.out.append(token)
 
     def _push(self, bracket: Token) -> None:
+        if len(self.levels) > MAX_DEPTH:
+            self.report.add(nested_too_deep(bracket.span))
+            raise TooManyMistakes
         self.levels.append(_Level(bracket, self.column))
         self.opened[bracket.type] += 1
 

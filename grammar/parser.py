@@ -11,14 +11,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias, final
 
-from xgraph.diagnostics import Diagnostic, Label, Report
+from xgraph.diagnostics import Diagnostic, Report
 from xgraph.grammar import machine
-from xgraph.grammar.brackets import balance
+from xgraph.grammar.brackets import balance, nested_too_deep
 from xgraph.grammar.explain import explain
 from xgraph.grammar.lexer import MAX_MISTAKES, NEWLINE, Token, TooManyMistakes, lex
 from xgraph.grammar.lines import (
     DECLARATIONS,
-    MAX_DEPTH,
     closing,
     settle,
     split,
@@ -78,9 +77,9 @@ def _tokens(source: Source, report: Report) -> _Tokens:
         return [], (), frozenset()
     try:
         tokens, comments = lex(source, report)
+        balanced, spoken_of = balance(tokens, report)
     except TooManyMistakes:
         return [], (), frozenset()
-    balanced, spoken_of = balance(tokens, report)
     return settle(balanced), comments, spoken_of
 
 
@@ -165,14 +164,7 @@ def _holds_declarations(body: Sequence[Token]) -> bool:
 
 def _nested_too_deep(tokens: Sequence[Token]) -> tuple[int, Diagnostic] | None:
     index = too_deep(tokens)
-    if index is None:
-        return None
-    return index, Diagnostic(
-        "nested-too-deep",
-        f"this nests more than {MAX_DEPTH} deep",
-        Label(tokens[index].span),
-        help="give parts of it a name with `let`, or make them a `block`",
-    )
+    return None if index is None else (index, nested_too_deep(tokens[index].span))
 
 
 def _place(tokens: Sequence[Token], diagnostic: Diagnostic) -> int:

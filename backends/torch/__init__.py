@@ -2,9 +2,11 @@
 
     rules       layers, functions, shapes   one rule a primitive, in `registry.RULES`
     structure   tree, plan, runs            which addresses become modules, and what runs them
-    writing     forward, variables, sizes   the `forward` of one module
-                classes, naming, source     classes shared by modules that are alike
+    writing     forward, sizes              the `forward` of one module
+                variables, hints            its local variables
+                classes, naming, source     classes that modules share where they are alike
                 code, names, access         expressions, identifiers, attributes
+                helpers                     what the source defines where torch has nothing
     running     module                      the source, executed
 
 torch itself is imported when a module is made, not before.

@@ -9,25 +9,13 @@ by `getattr`; what `nn.Module` has taken for itself gets another attribute, and 
 from __future__ import annotations
 
 from xgraph.backends.torch.code import literal
-from xgraph.backends.torch.names import identifier, is_plain, is_taken
 from xgraph.backends.torch.tree import Group, Member, member_name
 from xgraph.ir.graph import Node
 
 
-def attribute(group: Group, name: str) -> str | None:
-    """The attribute that holds a member; None where there can be none."""
-    if not is_taken(name):
-        return name if is_plain(name) else None
-    text = identifier(name)
-    while is_taken(text) or text in group.members:
-        text += "_"
-    return text
-
-
 def renamed(group: Group) -> dict[str, str]:
     """Attributes of `group` with the names that they have in its state, where these differ."""
-    found = {attribute(group, name): name for name in group.members if is_taken(name)}
-    return {held: name for held, name in found.items() if held}
+    return {held: name for name, held in group.attributes.items() if held and held != name}
 
 
 def module_path(item: Member, home: Group, driver: Group) -> str:
@@ -49,5 +37,5 @@ def home_of(item: Member, homes: dict[int, Group]) -> Group:
 def _read(group: Group, name: str, base: str) -> str:
     if group.is_array:
         return f"{base}[{name if group.is_list else literal(name)}]"
-    held = attribute(group, name)
+    held = group.attributes[name]
     return f"{base}.{held}" if held else f"getattr({base}, {literal(name)})"

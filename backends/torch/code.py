@@ -184,6 +184,10 @@ def literal(value: object) -> str:
             return repr(int(value))
         case str():
             return f'"{value}"'
+        case float() if value.is_integer() and abs(value) >= 1e6:
+            digits, _, exponent = f"{value:.15e}".partition("e+")
+            short = f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
+            return short if float(short) == value else repr(value)
         case tuple():
             inner = ", ".join(map(literal, value))
             return f"({inner},)" if len(value) == 1 else f"({inner})"

@@ -98,7 +98,7 @@ class Writer:
 
     def _write_node(self, node: Node) -> None:
         rule = RULES[node.op.name]
-        path = self._path(node) if rule.layer else ""
+        path = self._path(node) if rule.layer and node.params else ""
 
         def write(xs: Sequence[Code]) -> Code:
             return rule.write(Site(node, tuple(xs), path, self._sizes.write, self._helper))

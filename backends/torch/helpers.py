@@ -209,12 +209,12 @@ HELPERS: dict[str, Helper] = {
     "PReLU": Helper(_PRELU),
     **{f"padded_avg_pool{n}d": Helper(_AVG_POOL.replace("{n}", str(n))) for n in (1, 2, 3)},
     "mask": Helper(_MASK),
-    "steps": Helper(_STEPS, ("mask",)),
-    "LSTM": Helper(_LSTM, ("steps",)),
-    "GRU": Helper(_GRU, ("steps",)),
+    "reverse_steps": Helper(_STEPS, ("mask",)),
+    "LSTM": Helper(_LSTM, ("reverse_steps",)),
+    "GRU": Helper(_GRU, ("reverse_steps",)),
 }
 
-DEFINED = frozenset({*HELPERS, "lstm", "gru", "reverse_steps", "real_steps", "final_step"})
+DEFINED = frozenset({*HELPERS, "lstm", "gru", "real_steps", "final_step"})
 """Every name that a helper may define."""
 
 

@@ -49,7 +49,7 @@ def _executed(source: str) -> ModuleType:
     sys.modules[name] = module
     exec(code, module.__dict__)
     _known.append(name)
-    if len(_known) > KEPT:
+    while len(_known) > KEPT:
         _forget(_known.popleft())
     return module
 

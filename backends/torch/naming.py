@@ -122,8 +122,9 @@ def _sources(plan: Plan, group: Group) -> tuple[str, ...] | None:
         return tuple("stream" if value is stream else "source" for value in driver.inputs)
     sources = [_source(plan, group, value) for value in driver.inputs]
     for names in zip(*sources, strict=True):
-        if all(names) and len(set(names)) == len(names):
-            return tuple(identifier(name, RESERVED) for name in names)
+        fit = tuple(identifier(name, RESERVED) for name in names if name)
+        if len(set(fit)) == len(sources):
+            return fit
     return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import xgraph
 from xgraph.backends.torch import functions, layers  # noqa: F401 - they register their rules
-from xgraph.backends.torch.access import attribute, renamed
+from xgraph.backends.torch.access import renamed
 from xgraph.backends.torch.classes import ClassDef, Classes, Parameter
 from xgraph.backends.torch.code import Bracket, Doc, flat, layout, literal
 from xgraph.backends.torch.forward import MOST_RESULTS, Forward
@@ -92,7 +92,7 @@ class Source:
         places = iter(range(len(use.numbers)))
         for name, ctor in use.body:
             doc = self._built(ctor, places, made.places)
-            held = attribute(use.group, name)
+            held = use.group.attributes[name]
             if held:
                 lines += layout(doc, 8, f"self.{held} = ")
             else:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias, final
 
+from xgraph.backends.torch.names import identifier, is_plain, is_taken
 from xgraph.diagnostics import InternalError
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.scope import Scope
@@ -24,10 +25,10 @@ class Group:
     """A module that is made of others."""
 
     name: str
-    parent: Group | None = None
-    members: dict[str, Group | Node] = field(default_factory=dict)
+    parent: Group | None = field(default=None, repr=False)
+    members: dict[str, Group | Node] = field(default_factory=dict, repr=False)
     """Modules by name, in the order of their first node."""
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list, repr=False)
     """The live nodes right in it, those of its leaves too, in the order of their ids."""
     scope: Scope | None = None
     """What was declared at its address."""
@@ -63,6 +64,18 @@ class Group:
         """Whether they are numbered from 0 without a gap."""
         wanted = {str(number) for number in range(len(self.members))}
         return self.is_array and wanted == set(self.members)
+
+    @cached_property
+    def attributes(self) -> dict[str, str | None]:
+        """The attribute that holds each member; None where a name can be none."""
+        held: dict[str, str | None] = {n: n if is_plain(n) else None for n in self.members}
+        for name in self.members:
+            if is_taken(name):
+                text = identifier(name)
+                while is_taken(text) or text in held or text in held.values():
+                    text += "_"
+                held[name] = text
+        return held
 
     def walk(self) -> Iterator[Group]:
         """This group and all within it, from the outside in."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from torch_support import Net, check
 
+import xgraph
 from xgraph.ir.graph import Value
 from xgraph.ir.scope import Call, Connect, Fusion, Route, Scope, SuperLayer
 
@@ -40,8 +42,6 @@ def _stage(net: Net, x: Value, path: Scope, address: str, filters: int) -> Value
 
 
 ROUTED = '''\
-# Network `basecnn_2_cc`, written by xgraph 0.1.0.
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -183,8 +183,6 @@ def _hear_to_see(net: Net, see: Value, hear: Value) -> Value:
 
 
 CROSSED = '''\
-# Network `crossed`, written by xgraph 0.1.0.
-
 from typing import NamedTuple
 
 import torch
@@ -315,9 +313,7 @@ class Crossed(nn.Module):
 '''
 
 
-def test_paths_with_a_router() -> None:
-    assert check(routed().lowered()) == ROUTED
-
-
-def test_streams_with_connections() -> None:
-    assert check(crossed().lowered()) == CROSSED
+@pytest.mark.parametrize(("net", "body"), [(routed(), ROUTED), (crossed(), CROSSED)])
+def test_source(net: Net, body: str) -> None:
+    head = f"# Network `{net.graph.name}`, written by xgraph {xgraph.__version__}.\n\n"
+    assert check(net.lowered()) == head + body
