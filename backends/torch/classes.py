@@ -199,16 +199,17 @@ def _numbers(body: Body) -> Iterator[tuple[str, Arg]]:
 
 def _parameters(body: Body, columns: Sequence[tuple[Scalar, ...]]) -> dict[int, Parameter]:
     """Parameters for the numbers that vary, one for those that vary together."""
-    places: dict[tuple[Scalar, ...], list[int]] = {}
+    places: dict[tuple[str, tuple[Scalar, ...]], list[int]] = {}
     for place, column in enumerate(columns):
         if len(set(column)) > 1:
-            places.setdefault(column, []).append(place)
+            places.setdefault((_annotation(column[0]), column), []).append(place)
     numbers = list(_numbers(body))
-    found: dict[int, Parameter] = {}
     names = _parameter_names([[numbers[place] for place in same] for same in places.values()])
-    for (column, same), name in zip(places.items(), names, strict=True):
-        found |= dict.fromkeys(same, Parameter(name, _annotation(column[0])))
-    return found
+    return {
+        place: Parameter(name, annotation)
+        for ((annotation, _), same), name in zip(places.items(), names, strict=True)
+        for place in same
+    }
 
 
 def _parameter_names(uses: list[list[tuple[str, Arg]]]) -> list[str]:
@@ -240,4 +241,4 @@ def _role(roles: Sequence[str]) -> str:
 def _annotation(value: Scalar) -> str:
     if isinstance(value, tuple):
         return f"tuple[{', '.join('int' for _ in value)}]"
-    return type(value).__name__ if isinstance(value, float) else "int"
+    return type(value).__name__

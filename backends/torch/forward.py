@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, final
 
 from xgraph.backends.torch.access import home_of, module_path
-from xgraph.backends.torch.code import WIDTH, Bracket, Code, call, layout, values, variable
+from xgraph.backends.torch.code import ATOM, WIDTH, Bracket, Code, call, layout, values, variable
 from xgraph.backends.torch.hints import Hints
 from xgraph.backends.torch.names import stem
 from xgraph.backends.torch.plan import Driver, Plan
@@ -28,6 +28,9 @@ from xgraph.ir.types import Dim
 LONGEST, DEEPEST, WIDEST = 72, 3, 8
 """How long an expression may grow, how many calls may nest in it, and how many operands it may
 take unnamed."""
+
+LONGEST_SUM = 76
+"""How long a sum or product may grow, which is easier to read."""
 
 MOST_RESULTS = 8
 """How many values a group gives as a tuple."""
@@ -191,10 +194,11 @@ class Writer:
     def _write_fold(self, node: Node, write: Callable[[Sequence[Code]], Code]) -> None:
         """Bring the operands of `node` together two at a time, over as many lines as it takes."""
         codes = [self._take(value) for value in node.inputs]
-        if sum(len(code.text) + 3 for code in codes) > LONGEST:
-            for i, (value, code) in enumerate(zip(node.inputs, codes, strict=True)):
-                if code.heavy or len(code.text) > LONGEST // 2:
-                    codes[i] = self._name(value, code)
+        length = sum(len(code.text) + 3 for code in codes)
+        for i, (value, code) in enumerate(zip(node.inputs, codes, strict=True)):
+            is_long = length > LONGEST_SUM + 3 and len(code.text) > LONGEST // 2
+            if is_long or (code.heavy and length > LONGEST):
+                codes[i] = self._name(value, code)
         total, lines = codes[0], 1
         for code in codes[1:]:
             joined = write([total, code])
@@ -272,7 +276,8 @@ class Writer:
 
 
 def _is_large(code: Code) -> bool:
-    return len(code.text) > LONGEST or code.depth > DEEPEST
+    longest = LONGEST if code.binds == ATOM else LONGEST_SUM
+    return len(code.text) > longest or code.depth > DEEPEST
 
 
 def _is_part(code: Code) -> bool:

@@ -82,7 +82,7 @@ class Hints:
         aim = target(self._plan, value) if self._is_top else None
         stream = self._stream(item) or self._reading_stream(value)
         if aim and not stream:
-            return Hint(place_name(aim.split(".")))
+            return Hint(self._place(aim.split(".")))
         if stream:
             return Hint(f"{stream}_{label}" if uses > 1 and label else stream, label)
         if (result := self._result(value)) is not None:
@@ -133,11 +133,15 @@ class Hints:
     def _stream(self, item: Member) -> str | None:
         """The super-layer, or other open group, that an item stands in."""
         held = self._holders(item)
-        if not held or (held[0].is_array and len(held) == 1):
+        if all(group.is_array for group in held):
             return None
-        if not held[0].is_array:
-            return held[0].name
-        return f"{'x' if self._one_array else held[0].name}{held[1].name}"
+        return self._place([group.name for group in held])
+
+    def _place(self, parts: Sequence[str]) -> str:
+        """The name of a super-layer; `x0` for an element of the only array."""
+        if self._one_array and len(parts) > 1 and is_number(parts[1]):
+            return f"x{parts[1]}"
+        return place_name(parts)
 
     def _reading_stream(self, value: Value) -> str | None:
         """The one stream that all readers of a value stand in."""

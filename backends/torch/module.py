@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from hashlib import sha256
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,22 @@ def to_module(graph: Graph, weights: Mapping[str, np.ndarray[Any, Any]] | None =
 
     Its code is the text that `to_source` gives.
     """
+    require_torch()
     source, name = written(graph)
     network: nn.Module = getattr(_executed(source), name)()
     if weights is not None:
         _load(network, weights)
     return network
+
+
+def require_torch() -> None:
+    """A diagnostic, should the package be missing."""
+    if find_spec("torch") is None:
+        raise fail(
+            "missing-extra",
+            "a module needs the package `torch`, and it is not installed",
+            help="pip install 'xgraph[torch]'",
+        )
 
 
 def _executed(source: str) -> ModuleType:

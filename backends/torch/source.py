@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import final
 
 import xgraph
 from xgraph.backends.torch import functions, layers  # noqa: F401 - they register their rules
@@ -34,10 +35,11 @@ def written(graph: Graph) -> tuple[str, str]:
     """The source, and the name of the network's class in it."""
     if graph.level != "tensor":
         raise InternalError("the torch backend", "the graph is not lowered")
-    return Source(graph).text()
+    return _Text(graph).whole()
 
 
-class Source:
+@final
+class _Text:
     """The parts of one source, and what they turn out to need."""
 
     def __init__(self, graph: Graph) -> None:
@@ -48,7 +50,7 @@ class Source:
         name_classes(plan, self._classes.all)
         self._top = self._classes.all[-1]
 
-    def text(self) -> tuple[str, str]:
+    def whole(self) -> tuple[str, str]:
         """The source and the name of its last class."""
         classes = ["\n".join(self._class(made)) for made in self._classes.all]
         if len(self._graph.outputs) > 1:
@@ -57,14 +59,19 @@ class Source:
         return f"{self._head(body)}\n\n\n{body}\n", self._top.name
 
     def _head(self, body: str) -> str:
-        typing = [name for name in ("Final", "NamedTuple") if re.search(rf"\b{name}\b", body)]
-        standard = [f"from typing import {', '.join(typing)}\n"] if typing else []
+        typing = {"Final": ": Final[", "NamedTuple": "(NamedTuple)"}
+        used = [name for name, text in typing.items() if text in body]
+        standard = [f"from typing import {', '.join(used)}\n"] if used else []
         lines = [
             f"# Network `{printable(self._graph.name)}`, written by xgraph {xgraph.__version__}.\n",
             *standard,
-            *(["import torch"] if re.search(r"\btorch\.", body) else []),
+            *(["import torch"] if re.search(r"(?<![\w.])torch\.", body) else []),
             "from torch import Tensor, nn",
-            *(["from torch.nn import functional as F"] if re.search(r"\bF\.", body) else []),
+            *(
+                ["from torch.nn import functional as F"]
+                if re.search(r"(?<![\w.])F\.", body)
+                else []
+            ),
         ]
         return "\n".join(lines)
 

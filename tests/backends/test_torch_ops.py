@@ -244,7 +244,7 @@ def mask(shape: tuple[Dim, ...], axis: int, value: float) -> Case:
     return Case("mask", [shape], want, {"axis": axis, "value": value}, lengths=True)
 
 
-def pooling() -> Iterator[Case]:
+def pooling() -> Iterator[tuple[Case, Case]]:
     same = [(1, 1)] * 2
     yield pool((3, 8, 8), [(0, 0)] * 2, kernel=2)
     yield pool((3, 8, 7), same, kernel=3, stride=2, pad="same")
@@ -308,18 +308,24 @@ def movement() -> Iterator[Case]:
     yield on((T, 4), "slice", lambda x: x[:, -3:-1], start=-3, stop=-1)
     yield on((6, 4), "slice", lambda x: x)
     yield on((3, 4, 5), "pad", lambda x: ref.padded(x, [(1, 1)] * 2), amount=1)
-    odd = [[0, 2], [3, 1]]
+    odd = [(0, 2), (3, 1)]
     yield on((3, 4, 5), "pad", lambda x: ref.padded(x, odd, 0.5), amount=odd, value=0.5)
     yield on((3, 4), "upsample", lambda x: x.repeat(3, 2), factor=3)
     yield on((3, 4, 2), "upsample", lambda x: x.repeat(41, 2).repeat(2, 3), factor=[41, 2])
-    linear = {"factor": 2, "mode": "linear"}
-    yield on((3, 4), "upsample", lambda x: ref.enlarged(x, 2, 2), **linear)
-    two = lambda x: ref.enlarged(ref.enlarged(x, 2, 2), 3, 3)  # noqa: E731
-    yield on((3, 4, 2), "upsample", two, **{**linear, "factor": [2, 3]})
-    three = lambda x: ref.enlarged(two(x), 2, 4)  # noqa: E731
-    yield on((1, 2, 3, 2), "upsample", three, **{**linear, "factor": [2, 3, 2]})
+    yield enlarging((3, 4), 2)
+    yield enlarging((3, 4, 2), 2, 3)
+    yield enlarging((1, 2, 3, 2), 2, 3, 2)
     yield Case("concat", [(3, 4), (2, 4)], lambda w, a, b: np.concatenate([a, b], 1))
     yield Case("concat", [(3, T)] * 3, lambda w, *x: np.concatenate(x, 2), {"axis": 1})
+
+
+def enlarging(shape: tuple[int, ...], *factors: int) -> Case:
+    def want(x: Array) -> Array:
+        for axis, factor in enumerate(factors, 2):
+            x = ref.enlarged(x, factor, axis)
+        return x
+
+    return on(shape, "upsample", want, factor=list(factors), mode="linear")
 
 
 CASES = [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -81,7 +83,8 @@ def check(graph: Graph) -> str:
 
 def is_formatted(source: str) -> bool:
     """Whether the formatter would leave the source as it is."""
-    ruff = shutil.which("ruff")
+    beside = Path(sys.executable).parent
+    ruff = shutil.which("ruff", path=beside) or shutil.which("ruff")
     if ruff is None:
         return True
     command = [ruff, "format", "--isolated", "--line-length", "100", "-"]

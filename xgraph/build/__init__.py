@@ -9,7 +9,7 @@ from typing import final
 from xgraph.build.declare import Declarer
 from xgraph.build.digest import call_digests
 from xgraph.build.lookup import seem_declared
-from xgraph.build.model import Limits
+from xgraph.build.model import Halt, Limits
 from xgraph.build.settings import read_settings
 from xgraph.build.state import State
 from xgraph.build.unbuild import unbuild
@@ -72,9 +72,12 @@ def _build(
             help="a network begins with `network name` and its modalities",
         )
     declarer = Declarer(State(own, limits or Limits()), settings, loader.load)
-    declarer.read_document(document, seem_declared(source.text) if own.errors else ())
-    declarer.check_settings()
-    graph = Wiring(declarer.state, declarer.reading).run()
+    try:
+        declarer.read_document(document, seem_declared(source.text) if own.errors else ())
+        declarer.check_settings()
+        graph = Wiring(declarer.state, declarer.reading).run()
+    except Halt:
+        return Graph(declarer.reading.name)
     graph.source_text = source.text
     if not graph.outputs and not own.errors:
         span = document.declarations[-1].span

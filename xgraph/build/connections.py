@@ -43,6 +43,7 @@ def _points(tree: t.Expression, ctx: Context) -> list[Place]:
 
 def _targets(trees: tuple[t.Expression, ...], ctx: Context) -> list[tuple[Point, Span]]:
     targets: list[tuple[Point, Span]] = []
+    seen: set[int] = set()
     for tree in trees:
         for place in _points(tree, ctx):
             point = place.point
@@ -55,8 +56,9 @@ def _targets(trees: tuple[t.Expression, ...], ctx: Context) -> list[tuple[Point,
                     notes=[Label(point.span, "it is not inside a super-layer or fusion")],
                     help="merge where a super-layer begins: `name.in`",
                 )
-            if any(point is other for other, _ in targets):
+            if id(point) in seen:
                 ctx.state.stop("duplicate-name", f"`{format_tree(tree)}` is named twice", tree.span)
+            seen.add(id(point))
             targets.append((point, tree.span))
     return targets
 

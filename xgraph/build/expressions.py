@@ -6,7 +6,7 @@ a block, or a `Flow`.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, TypeAlias, final
 
 from xgraph.build import constants
@@ -43,7 +43,7 @@ def evaluate(tree: t.Expression, ctx: Context, *, words: Container[str] = ()) ->
         case t.Name():
             return _name(tree, ctx, words)
         case t.List(items=items):
-            return tuple(evaluate(item, ctx, words=words) for item in items)
+            return _list(tree, [evaluate(item, ctx, words=words) for item in items], ctx)
         case t.Unary(operand=operand):
             value = _constant(evaluate(operand, ctx), operand, ctx)
             return _computed(lambda: constants.unary(tree, value), tree, ctx)
@@ -63,6 +63,27 @@ def evaluate(tree: t.Expression, ctx: Context, *, words: Container[str] = ()) ->
             return _unplaced(ctx.flow(tree, ctx))
         case t.Star() | t.Range():
             return ctx.state.stop("bad-index", "an index stands between `[` and `]`", tree.span)
+
+
+@final
+class Items(tuple[Datum, ...]):
+    """A list with what is asked of it often: how many entries it holds in all (lists of lists
+    grow fast), and the values it stands for, None if it is a constant."""
+
+    weight: int
+    sources: tuple[Source, ...] | None
+
+
+def _list(tree: t.List, values: list[Datum], ctx: Context) -> Items:
+    items = Items(values)
+    items.weight = sum(v.weight if isinstance(v, Items) else 1 for v in values)
+    items.sources = _joined(values)
+    if items.weight > ctx.state.limits.repeat:
+        ctx.state.stop(
+            "too-large", f"a list may hold {ctx.state.limits.repeat} entries, and this has more",
+            tree.span,
+        )  # fmt: skip
+    return items
 
 
 def _unplaced(flow: Flow) -> Datum:
@@ -233,6 +254,7 @@ def _index(base: Datum, tree: t.Index, ctx: Context) -> Datum:
             help="take the index away",
         )  # fmt: skip
     index = tree.index
+    ctx.state.step(tree.span, len(items))
     if isinstance(index, t.Star):
         return tuple(items)
     if isinstance(index, t.Range):
@@ -264,11 +286,20 @@ def sources(value: Datum) -> tuple[Source, ...] | None:
         return value.values
     if isinstance(value, (Wire, Point)):
         return (value,)
-    if isinstance(value, tuple) and value:
-        parts = [sources(v) for v in value]
-        if all(p is not None for p in parts):
-            return tuple(s for p in parts if p is not None for s in p)
-    return None
+    if isinstance(value, Items):
+        return value.sources
+    return _joined(value) if isinstance(value, tuple) else None
+
+
+def _joined(values: Sequence[Datum]) -> tuple[Source, ...] | None:
+    """The values that data stand for together, None if one is a constant."""
+    found: list[Source] = []
+    for value in values:
+        part = sources(value)
+        if part is None:
+            return None
+        found += part
+    return tuple(found) if values else None
 
 
 def stages(tree: t.Expression, ctx: Context) -> Iterator[t.Expression]:

@@ -56,6 +56,7 @@ def unknown_value(name: t.Name, ctx: Context, advice: str | None = None) -> NoRe
             name.span,
             help=f"give it a value: `value -> {word}`",
         )
+    check_told(word, ctx)  # before the near ones are looked for, which takes long
     near = did_you_mean(word, ctx.env.names())
     _stop("unknown-name", f"nothing here is called `{word}`", name, ctx, near or advice)
 
@@ -65,6 +66,7 @@ def unknown_layer(name: t.Name, ctx: Context) -> NoReturn:
     word = name.name
     if word in ROUTERS:
         router(name, ctx)
+    check_told(word, ctx)
     bare = re.sub(r"[123]d|_", "", word.lower())
     own = bare if bare in layer_names() else _FOREIGN.get(bare)
     blocks = [known for known in ctx.env.names() if isinstance(ctx.env.get(known), BlockDef)]
@@ -86,7 +88,6 @@ def router(name: t.Name, ctx: Context) -> NoReturn:
 
 
 def _stop(id: str, message: str, name: t.Name, ctx: Context, advice: str | None) -> NoReturn:  # noqa: A002
-    check_told(name.name, ctx)
     ctx.state.told.add(name.name)
     below = ctx.state.declared.get(name.name)
     if below is None or below.source is not name.span.source or below.start < name.span.start:

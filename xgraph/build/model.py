@@ -81,9 +81,16 @@ class Flow:
 
 
 def settled(source: Source) -> Wire:
-    """The wire that a reader of `source` gets once all declarations are read."""
+    """The wire that a reader of `source` gets once all declarations are read.
+
+    Streams are shortened on the way: empty blocks within blocks make long rows of points.
+    """
+    trail: list[Point] = []
     while isinstance(source, Point):
+        trail.append(source)
         source = source.stream
+    for point in trail:
+        point.stream = source
     return source
 
 
@@ -176,14 +183,18 @@ class Stop(Exception):
     """A mistake was reported; give up the statement at hand."""
 
 
+class Halt(Exception):
+    """A mistake was reported after which nothing more is read: a limit was passed."""
+
+
 @final
 @dataclass(frozen=True)
 class Limits:
     """Bounds on what a file may ask for, far above real use."""
 
-    nodes: int = 50_000
+    nodes: int = 20_000
     """Layers, before composites are expanded."""
-    steps: int = 500_000
+    steps: int = 200_000
     """Stages, statements and iterations read, whether or not they make a layer."""
     repeat: int = 10_000
     """Iterations of one `repeat`, copies of one super-layer."""

@@ -40,8 +40,10 @@ class Names:
 
 
 def connect_name(source: str, targets: Iterable[str]) -> str:
-    """The address of a connection: `u_b1_to_y_b1`."""
-    return f"{_flat(source)}_to_{'_'.join(map(_flat, targets))}"
+    """The address of a connection: `u_b1_to_y_b1`; of many targets, without their indices."""
+    several = list(targets)
+    ends = "_".join(map(_flat, several)) if len(several) <= 8 else _stem(several)
+    return f"{_flat(source)}_to_{ends}"
 
 
 def route_name(router: str, sources: Iterable[str], targets: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from xgraph.build.expressions import EVERY_WORD, constant
 from xgraph.build.flow import chain_alone
-from xgraph.build.model import Env, Limits, Stop
+from xgraph.build.model import Env, Halt, Limits, Stop
 from xgraph.build.names import Names
 from xgraph.build.state import Context, State
 from xgraph.diagnostics import Report, fail
@@ -41,6 +41,6 @@ def _value(text: str, written: str) -> object:
     context = Context(State(report, Limits()), Env(), "", None, Names(), (), chain_alone)
     try:
         return constant(tree, context, words=EVERY_WORD)
-    except Stop:
+    except (Stop, Halt):
         report.raise_errors()
         raise

@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn, TypeVar, final
 
-from xgraph.build.model import Env, Flow, Frames, Limits, Point, Proto, Source, Stop, Wire
+from xgraph.build.model import (
+    Env,
+    Flow,
+    Frames,
+    Halt,
+    Limits,
+    Point,
+    Proto,
+    Source,
+    Stop,
+    Wire,
+)
 from xgraph.build.names import Names
 from xgraph.diagnostics import Label, Report
 from xgraph.grammar import tree as t
@@ -14,7 +25,7 @@ from xgraph.ir.attrs import Attrs
 from xgraph.ir.op import OpSpec
 from xgraph.ir.scope import Each, Scope
 from xgraph.ir.types import Dim
-from xgraph.ops import ENTER, LEAVE
+from xgraph.ops import ENTER, LEAVE, ROUTERS
 from xgraph.source import Span
 
 S = TypeVar("S", bound=Scope)
@@ -24,6 +35,19 @@ _OF_A_CALL = (
     "not-a-layer", "too-large", "wrong-arity",
 )  # fmt: skip
 """Mistakes in a block that one call of it may have and another not."""
+
+_MOST = 100
+"""How many mistakes are told."""
+
+
+def effort(op: OpSpec, inputs: int, attrs: Attrs) -> int:
+    """How many steps an op of several inputs or outputs counts as: a router mixes each with
+    each."""
+    outputs = op.arity(attrs)
+    if op.name not in ROUTERS:
+        return inputs + outputs
+    parts = attrs.get("subspaces", 1)
+    return inputs * outputs * parts * parts * (1 + len(attrs.get("layers", ())))
 
 
 def call_notes(calls: Sequence[tuple[str, Span]]) -> list[Label]:
@@ -86,22 +110,32 @@ class State:
         if id in _OF_A_CALL:
             given += [note for note in call_notes(self.calls) if note.span != span]
         self.report.error(id, message, span, text, notes=given, help=help)
+        if len(self.report) > _MOST:
+            self.report.error(
+                "too-many-mistakes", f"after {_MOST} mistakes nothing more is looked at", None,
+                origin=span.source.name,
+            )  # fmt: skip
+            raise Halt
 
-    def step(self, span: Span) -> None:
+    def halt(self, message: str, span: Span, advice: str) -> NoReturn:
+        """Report a limit that was passed, and give up."""
+        self.tell("too-large", message, span, help=advice)
+        raise Halt
+
+    def step(self, span: Span, count: int = 1) -> None:
         """Count work, so that no file can make the compiler run for ever."""
-        self._steps += 1
+        self._steps += count
         if self._steps > self.limits.steps:
-            self.stop(
-                "too-large",
+            self.halt(
                 f"the network takes more than {self.limits.steps} steps to write out",
                 span,
-                help="a `repeat` or a block within blocks grows too far; see `--limit steps=N`",
+                "a `repeat` or a block within blocks grows too far; `--limit steps=N` allows more",
             )
 
     def proto(
         self,
         op: OpSpec | None,
-        inputs: Iterable[Source],
+        inputs: Sequence[Source],
         attrs: Attrs,
         address: str,
         scope: Scope | None,
@@ -109,13 +143,9 @@ class State:
         frames: Frames,
     ) -> Proto:
         """Note an op that will be applied."""
-        if len(self.protos) >= self.limits.nodes:
-            self.stop(
-                "too-large",
-                f"the network has more than {self.limits.nodes} layers",
-                span,
-                help="`--limit nodes=N` raises the limit",
-            )
+        self._count(self.protos, "layers", span)
+        if op is not None:
+            self.step(span, effort(op, len(inputs), attrs))
         values = [self.carried(source, frames, span) for source in inputs]
         ports = op.ports(len(values)) if op else ()
         made = Proto(op, values, ports, attrs, address, scope, span, frames)
@@ -132,8 +162,19 @@ class State:
 
     def enter(self, scope: S) -> S:
         """Note a scope."""
+        if scope.span is not None:
+            self._count(self.scopes, "labels, blocks and super-layers", scope.span, 3)
         self.scopes.append(scope)
         return scope
+
+    def _count(self, held: Sequence[object], what: str, span: Span, times: int = 1) -> None:
+        """Halt where there is no room for one more."""
+        if len(held) >= self.limits.nodes * times:
+            self.halt(
+                f"the network has more than {self.limits.nodes * times} {what}",
+                span,
+                "`--limit nodes=N` raises the limit",
+            )
 
     def each(self, frames: Frames, scope: Each) -> None:
         self._each[frames] = scope

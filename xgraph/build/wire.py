@@ -167,9 +167,10 @@ class Wiring:
 
     def _warn_unused(self) -> None:
         owned, used = _holders(self.graph.nodes()), _holders(self._reached())
+        unused = owned - used
         idle: dict[Span | None, list[Scope]] = {}
         for scope in self.graph.scopes:
-            if isinstance(scope, (Modality, SuperLayer, Fusion)) and scope in owned - used:
+            if isinstance(scope, (Modality, SuperLayer, Fusion)) and scope in unused:
                 point = self.state.points.get(scope.address)
                 idle.setdefault(point.span if point else scope.span, []).append(scope)
         for span, scopes in idle.items():
