@@ -170,8 +170,10 @@ class Scene:
     blocks: dict[str, Block] = field(default_factory=dict)
 
     def inner(self, **values: TensorType) -> Scene:
-        """For a body within: names declared there stay there."""
-        return Scene({**self.values, **values}, dict(self.constants), self.blocks)
+        """For a body within: names declared there stay there, and an `in` of its own hides all
+        of the one around."""
+        seen = {k: t for k, t in self.values.items() if "in" not in values or k[:3] != "in["}
+        return Scene(seen | values, dict(self.constants), self.blocks)
 
     def chain(self, chain: Chain, flow: Types = ()) -> Types:
         """The types at the end of `chain`; `Fault` where some stage does not fit."""

@@ -26,8 +26,9 @@ RISKY = frozenset(
 
 BOUNDED = ("tanh", "sigmoid")
 
+_NEAR_EQUAL = ("layernorm", "groupnorm")
 _EPS = (0.001, 0.01, 0.1)
-"""Not less: the variance of near-equal numbers is all rounding."""
+"""What is added to a variance; not less, as that of near-equal numbers is all rounding."""
 
 _INITS = (
     *map(kinds.Init, ("zeros", "ones", "glorot_uniform", "glorot_normal", "he_uniform")),
@@ -78,7 +79,7 @@ class Layers:
     def stage(self, scene: Scene, flow: Types, *, several: bool = True) -> tuple[Stage, Types]:
         """A stage for `flow`, and what comes out."""
         for _ in range(200):
-            name = self.random.choice([*self.names, *scene.blocks])
+            name = self.random.choice([*self.names, *scene.blocks, *scene.blocks, *scene.blocks])
             try:
                 stage = self._drawn(name, scene, flow)
                 out = scene.stage(stage, flow)
@@ -237,10 +238,10 @@ class Layers:
         found: list[tuple[str, Any]] = []
         positional = True
         for attr in op.attrs:
-            if attr.default is not REQUIRED and self.coin(0.6):
+            if attr.default is not REQUIRED and op.name not in _NEAR_EQUAL and self.coin(0.6):
                 positional = False
                 continue
-            value = self._value(op, attr, t)
+            value = self.value(op, attr, t)
             if attr.rest:
                 return tuple(("", part) for part in value)
             positional = positional and (attr.default is REQUIRED or self.coin(0.3))
@@ -257,7 +258,7 @@ class Layers:
             return value
         return Var(name, value // size, value % size)
 
-    def _value(self, op: OpSpec, attr: Attr, t: TensorType) -> Any:
+    def value(self, op: OpSpec, attr: Attr, t: TensorType) -> Any:
         kind, random = attr.kind, self.random
         special = self._special(op, attr.name, t)
         if special is not None:
@@ -292,11 +293,9 @@ class Layers:
             case _, "eps":
                 return random.choice(_EPS)
             case _, "groups":
-                size = t.shape[1] if t.rank else 1
-                return random.choice([g for g in range(1, 7) if not size % g] or [1])
+                return self._divisor(t.shape[1] if t.rank else 1)
             case "attention", "heads":
-                size = t.shape[-1] if isinstance(t.shape[-1], int) else 1
-                return random.choice([g for g in range(1, 7) if not size % g] or [1])
+                return self._divisor(t.shape[-1])
             case "embedding", "count":
                 return random.randint(3, 9)
             case "split", "parts":
@@ -307,7 +306,13 @@ class Layers:
                 return self._shape(t)
             case "einsum", "equation":
                 return ""
+            case "parameter", "shape":
+                return tuple(random.randint(1, 4) for _ in range(t.rank))
         return None
+
+    def _divisor(self, size: Dim) -> int:
+        divisors = [n for n in range(1, 7) if isinstance(size, int) and not size % n]
+        return self.random.choice(divisors or [1])
 
     def _axis(self, t: TensorType) -> int | kinds.Word:
         if not t.rank:

@@ -23,7 +23,9 @@ def test_costs_are_those_of_one_sample() -> None:
 
 def test_open_axes_stay_in_the_costs() -> None:
     summary = Summary(
-        parse("network n\ndim T\nmodality x: [T, 6]\nlet h = x -> linear(5)\noutput y = h -> last(T)\n")
+        parse(
+            "network n\ndim T\nmodality x: [T, 6]\nlet h = x -> linear(5)\noutput y = h -> last(T)\n"
+        )
     )
     assert str(summary.total.macs) == "30*T"
     assert summary.to_json()["macs"] == "30*T"

@@ -17,7 +17,13 @@ output y = a
 
 def test_graph_is_a_table_of_its_parts() -> None:
     html = graph_html(parse(NETWORK))
-    for text in ("network pair", "superlayer a", "[N, 4, 8, 8]", "b -&gt; a", "informativeness 0.5"):
+    for text in (
+        "network pair",
+        "superlayer a",
+        "[N, 4, 8, 8]",
+        "b -&gt; a",
+        "informativeness 0.5",
+    ):
         assert text in html
     assert "<td style='text-align:right'>112</td>" in html  # 3 * 4 * 9 weights and 4 biases
 
@@ -38,7 +44,9 @@ def test_ipython_shows_tables_and_diagnostics(capsys: object) -> None:
     shown, _ = shell.display_formatter.format(shell.user_ns["graph"])
     assert "<table>" in shown["text/html"]
     assert shown["text/plain"].lstrip().startswith("network pair")
-    shell.run_cell("import xgraph; xgraph.parse('network a\\nmodality x: [3]\\noutput y = x -> rellu')")
+    shell.run_cell(
+        "import xgraph; xgraph.parse('network a\\nmodality x: [3]\\noutput y = x -> rellu')"
+    )
     printed = capsys.readouterr().out  # type: ignore[attr-defined]
     assert "did you mean `relu`?" in printed
     assert "Traceback" not in printed

@@ -85,7 +85,7 @@ _file = click.argument("file", type=click.Path(path_type=str))
 _set = click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param.")
 _limit = click.option(
     "--limit", "limits", multiple=True, metavar="NAME=N",
-    help="Raise a limit: nodes, steps, repeat or depth.",
+    help="Raise a limit: nodes, steps, repeat, depth or weights.",
 )  # fmt: skip
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _weights = click.option(
@@ -273,8 +273,6 @@ def compile_(
         click.echo(f"wrote {written}")
     if compiled.difference is not None:
         click.echo(f"PyTorch and ONNX Runtime differ by {compiled.difference:.1e} at most")
-        if not compiled.difference <= driver.TOLERANCE:
-            raise InternalError("compile", "the ONNX model and the PyTorch module disagree")
 
 
 @main.command()

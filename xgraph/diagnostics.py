@@ -164,6 +164,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known word that `name` is most likely a slip of."""
+    if len(name) > 100:
+        return None
     for word in get_close_matches(name, list(known), n=3, cutoff=0.6):
         # Short words are near to one another by chance: a poor match must begin alike.
         alike = word[0] == name[0] or (len(word) > 2 and word in name)
@@ -187,7 +189,7 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
 
     d = diagnostic
     head = paint(f"{d.severity}[{d.id}]", _COLOURS[d.severity])
-    lines = [head + paint(f": {d.message}", _BOLD)]
+    lines = [head + paint(f": {_shortened(d.message)}", _BOLD)]
     if d.label is not None:
         notes = [n for n in d.notes if n.span.source is d.label.span.source]
         lines += _excerpt(d.label, notes, d.severity, paint)
@@ -197,8 +199,13 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     elif d.origin is not None:
         lines.append(paint("  --> ", _COLOURS["blue"]) + printable(d.origin))
     if d.help:
-        lines.append(paint("help", _COLOURS["blue"]) + f": {d.help}")
+        lines.append(paint("help", _COLOURS["blue"]) + f": {_shortened(d.help)}")
     return "\n".join(lines)
+
+
+def _shortened(text: str) -> str:
+    """A message without the middle of a name or number of immoderate length."""
+    return text if len(text) <= 600 else f"{text[:300]} ... {text[-100:]}"
 
 
 def _excerpt(label: Label, notes: list[Label], tone: str, paint: Paint) -> list[str]:
@@ -207,36 +214,50 @@ def _excerpt(label: Label, notes: list[Label], tone: str, paint: Paint) -> list[
         rows.setdefault(part.span.line, []).append((part, "^" if part is label else "-"))
     width = len(str(max(rows)))
     blue = _COLOURS["blue"]
-    bar = " " * width + " |"
-    out = [paint(" " * width + "--> ", blue) + printable(str(label.span)), paint(bar, blue)]
+    bar = paint(" " * width + " | ", blue)
+    out = [paint(" " * width + "--> ", blue) + printable(str(label.span)), bar.rstrip(" ")]
     before = None
     for number in sorted(rows):
         if before is not None and number > before + 1:
             out.append(paint("...", blue))
-        text = label.span.source.line(number)
-        shown = printable(text, tabs="    ")
-        shown, cut = _window(shown, text, rows[number][0][0].span.column)
-        out.append(paint(f"{number:>{width}} | ", blue) + shown)
+        line = _Line.around(label.span.source.line(number), rows[number][0][0].span.column - 1)
+        out.append(paint(f"{number:>{width}} | ", blue) + printable(line.text, tabs="    "))
         for part, mark in sorted(rows[number], key=lambda row: -row[0].span.column):
-            start = part.span.column - 1
-            stop = max(start + 1, min(start + part.span.end - part.span.start, len(text)))
-            indent = _columns(text[:start]) - cut
-            marks = mark * max(1, _columns(text[start:stop]))
-            line = " " * max(0, indent) + marks[: max(1, 160 - indent)]
-            line += f" {part.text}" if part.text else ""
-            out.append(
-                paint(bar + " ", blue) + paint(line, _COLOURS[tone if mark == "^" else "blue"])
-            )
+            if under := line.under(part, mark):
+                out.append(bar + paint(under, _COLOURS[tone if mark == "^" else "blue"]))
         before = number
     return out
 
 
-def _window(shown: str, text: str, column: int) -> tuple[str, int]:
-    """A part of a very long line that holds `column`, and how much was cut before it."""
-    if len(shown) <= 160:
-        return shown, 0
-    start = max(0, _columns(text[: column - 1]) - 60)
-    return shown[start : start + 160], start
+_WIDTH = 160
+"""The most characters of a line that are shown."""
+
+
+@final
+@dataclass(frozen=True)
+class _Line:
+    """What is shown of a line: all, or of a very long one `text` with `...` where some is cut,
+    before which `start` characters stand."""
+
+    text: str
+    start: int = 0
+
+    @staticmethod
+    def around(text: str, place: int) -> _Line:
+        if len(text) <= _WIDTH:
+            return _Line(text)
+        start = max(0, place - 60)
+        before, after = "..." if start else "", "..." if start + _WIDTH < len(text) else ""
+        return _Line(before + text[start : start + _WIDTH] + after, start - len(before))
+
+    def under(self, label: Label, mark: str) -> str | None:
+        """Marks under a label's span and its text, None where it is not in sight."""
+        begin = label.span.column - 1 - self.start
+        if not 0 <= begin <= len(self.text):
+            return None
+        end = min(begin + label.span.end - label.span.start, begin + _WIDTH)
+        marks = mark * max(1, _columns(self.text[begin:end]))
+        return f"{' ' * _columns(self.text[:begin])}{marks} {label.text}".rstrip(" ")
 
 
 def _columns(text: str) -> int:

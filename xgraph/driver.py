@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
 import numpy as np
 
 from xgraph import weights as weight_files
 from xgraph.build import Limits, build_file, build_source
-from xgraph.diagnostics import Diagnostic, DiagnosticError, Report, fail
+from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError, Report, fail
 from xgraph.files import decode, read_text, write_whole
 from xgraph.ir.graph import Graph
 from xgraph.ir.text import dump
@@ -151,9 +152,18 @@ def compile(  # noqa: A001 - the command's own name
     arrays = initial_weights(low, weights, seed)
     model = to_onnx(low, arrays, opset=opset)
     check_model(model)
+    difference = None
+    if verify and find_spec("torch") and find_spec("onnxruntime"):
+        # What disagrees must not be left where it could be taken for sound.
+        with TemporaryDirectory() as folder:
+            save(model, Path(folder, "model.onnx"))
+            difference = compare(low, arrays, Path(folder, "model.onnx"))
+        if not difference <= TOLERANCE:
+            raise InternalError(
+                "compile", f"the ONNX model and the PyTorch module differ by {difference:.1e}"
+            )
     save(model, path)
-    comparable = verify and find_spec("torch") and find_spec("onnxruntime")
-    return Compiled((path,), compare(low, arrays, path) if comparable else None)
+    return Compiled((path,), difference)
 
 
 def compare(low: Graph, arrays: Arrays, model: Path, *, batch: int = 2, seed: int = 0) -> float:

@@ -38,7 +38,7 @@ def test_what_a_user_sees(
     command = prepare(case)
     before = snapshot(tmp_path)
     started = time.process_time()
-    result = CliRunner().invoke(main, shlex.split(command))
+    result = CliRunner().invoke(main, shlex.split(command), prog_name="xgraph")
     took = time.process_time() - started
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -73,6 +73,7 @@ def _build(
         )
     declarer = Declarer(State(own, limits or Limits()), settings, loader.load)
     try:
+        declarer.keep_names(document.declarations)
         declarer.read_document(document, seem_declared(source.text) if own.errors else ())
         declarer.check_settings()
         graph = Wiring(declarer.state, declarer.reading).run()

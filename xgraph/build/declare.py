@@ -39,8 +39,9 @@ from xgraph.diagnostics import Label, did_you_mean
 from xgraph.grammar import tree as t
 from xgraph.grammar.format import format_tree
 from xgraph.ir import scope as scopes
-from xgraph.ir.attrs import MAX_SIZE, Attrs
-from xgraph.ir.types import BATCH, Axis, DType, Expr, axis_name, symbol
+from xgraph.ir.attrs import MAX_SIZE, Attrs, Word
+from xgraph.ir.infer import MAX_ELEMENTS
+from xgraph.ir.types import BATCH, Axis, DType, Expr, axis_name, product, symbol
 from xgraph.ops import INPUT, OPS, ROUTERS
 from xgraph.source import Span
 
@@ -82,6 +83,19 @@ class Declarer:
         for name in _declared(document.declarations):
             self.state.declared.setdefault(name.name, name.span)
         self.read(document.declarations)
+
+    def keep_names(self, declarations: Iterable[t.Declaration]) -> None:
+        """Keep what super-layers and the like are called from connections further up."""
+        for tree in declarations:
+            match tree:
+                case t.Modality() | t.Let() | t.SuperLayer() | t.Fusion():
+                    self.state.addresses.keep(tree.name.name)
+                case t.Each() | t.RepeatDecl():
+                    self.keep_names(tree.declarations)
+                case t.IfDecl():
+                    self.keep_names((*tree.yes, *tree.no))
+                case _:
+                    pass
 
     def read(self, declarations: Iterable[t.Declaration], ctx: Context | None = None) -> None:
         """Read declarations; a mistake in one does not keep the next from being read."""
@@ -157,7 +171,7 @@ class Declarer:
         name = tree.name.name
         self.reading.params.setdefault(name, tree.span)
         default = constant(tree.default, self._top, words=EVERY_WORD)
-        value = self._settings.get(name, default)
+        value = _plain(self._settings.get(name, default))
         widened = (_sort(value), _sort(default)) == ("an integer", "a number")
         if _sort(value) != _sort(default) and not widened:
             self.state.stop(
@@ -230,6 +244,10 @@ class Declarer:
             )  # fmt: skip
         name = tree.name.name
         dims = tuple(self._size(item, ctx) for item in tree.shape.items)
+        total = product(dim for dim in dims if isinstance(dim, int))
+        if isinstance(total, int) and total > MAX_ELEMENTS:
+            told = f"`{name}` would hold {total} numbers a sample, over {MAX_ELEMENTS}"
+            self.state.stop("too-large", told, tree.shape.span)
         dtype = tree.dtype.name if tree.dtype else "f32"
         if dtype not in (DType.F32.value, DType.I64.value):
             near = next((d for d in ("f32", "i64") if d[0] == dtype[0].lower()), "f32")
@@ -483,6 +501,13 @@ def _declared(declarations: Iterable[t.Declaration]) -> Iterator[t.Name]:
                 pass
             case _:
                 yield tree.name
+
+
+def _plain(value: object) -> object:
+    """A setting as the text would have it: words for strings, tuples for lists."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_plain, value))
+    return Word(value) if isinstance(value, str) else value
 
 
 def _sort(value: object) -> str:

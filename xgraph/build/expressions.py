@@ -12,7 +12,18 @@ from typing import Any, TypeAlias, final
 from xgraph.build import constants
 from xgraph.build.constants import spelt
 from xgraph.build.lookup import check_told, needs_index, unknown_value
-from xgraph.build.model import BlockDef, Broken, Flow, Place, PlaceArray, Point, Source, Stop, Wire
+from xgraph.build.model import (
+    BlockDef,
+    Broken,
+    Flow,
+    Place,
+    PlaceArray,
+    Point,
+    Source,
+    Stop,
+    Wire,
+    settled,
+)
 from xgraph.build.state import Context
 from xgraph.diagnostics import Label, did_you_mean
 from xgraph.grammar import format_tree
@@ -249,6 +260,8 @@ def _index(base: Datum, tree: t.Index, ctx: Context) -> Datum:
         base = base.values
     items = base.items if isinstance(base, PlaceArray) else base
     if not isinstance(items, (list, tuple)):
+        if any(settled(source).proto.op is None for source in sources(items) or ()):
+            raise Stop
         ctx.state.stop(
             "bad-index", f"`{format_tree(tree.base)}` is no array or list", tree.base.span,
             help="take the index away",

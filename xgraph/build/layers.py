@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn, final
 
-from xgraph.build.constants import spelt
+from xgraph.build.constants import is_number, spelt
 from xgraph.build.expressions import Datum, check_numbers, evaluate, sources, stages
 from xgraph.build.lookup import needs_index, unknown_layer, unknown_value
 from xgraph.build.model import BlockDef, Flow, PlaceArray, Source, Stop, Wire
 from xgraph.build.state import Context
 from xgraph.diagnostics import did_you_mean
 from xgraph.grammar import tree as t
-from xgraph.ir.attrs import INITIALISERS, Attrs, Init, Initialiser, Layer
+from xgraph.ir.attrs import INITIALISERS, MAX_SIZE, Attrs, Init, Initialiser, Layer
 from xgraph.ir.op import Attr, Fault, OpSpec
 from xgraph.ops import OPS, ROUTERS, WORDS
 from xgraph.source import Span
@@ -261,6 +261,8 @@ def _is_sound(op: OpSpec, key: str, value: Datum, span: Span, ctx: Context) -> b
         slot.kind.coerce(value)
     except ValueError as error:
         told = f"`{key}` of `{op.name}` must be {error}, not {spelt(value)}"
+        if is_number(value) and value > MAX_SIZE:
+            told = f"`{key}` of `{op.name}` may be {MAX_SIZE} at most, not {spelt(value)}"
         ctx.state.tell("bad-attribute", told, span, help=FROM_ELSEWHERE.get(key))
         return False
     return True

@@ -33,7 +33,7 @@ _FOREIGN = {
 """What other frameworks call a layer, in small letters and without `2d` and `_`."""
 
 _SEEMS_DECLARED = re.compile(
-    r"\b(?:param|dim|modality|let|block|superlayer|fusion|as)\s+(\w+)|(?:^|[{;])\s*(\w+)",
+    r"\b(?:param|dim|modality|let|block|superlayer|fusion|as) +(\w+)|(?:^|[{;])[ \t]*(\w+)",
     re.MULTILINE,
 )
 

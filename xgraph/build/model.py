@@ -200,3 +200,5 @@ class Limits:
     """Iterations of one `repeat`, copies of one super-layer."""
     depth: int = 32
     """Blocks within blocks."""
+    weights: int = 2**33
+    """Numbers in the parameters of layers."""

@@ -13,6 +13,7 @@ class Names:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        self._kept: set[str] = set()
         self._count: dict[str, int] = {}
 
     def take(self, name: str) -> bool:
@@ -21,6 +22,10 @@ class Names:
             return False
         self._taken.add(name)
         return True
+
+    def keep(self, name: str) -> None:
+        """Leave a name to a declaration further down: `unique` makes no such."""
+        self._kept.add(name)
 
     def fresh(self, base: str) -> str:
         """The next free `base` with a number."""
@@ -33,7 +38,7 @@ class Names:
         """`name`, or `name_2`, `name_3`, ... where it is taken."""
         number = 1
         candidate = name
-        while not self.take(candidate):
+        while candidate in self._kept or not self.take(candidate):
             number += 1
             candidate = f"{name}_{number}"
         return candidate

@@ -21,6 +21,7 @@ from xgraph.build.model import (
 from xgraph.build.names import Names
 from xgraph.diagnostics import Label, Report
 from xgraph.grammar import tree as t
+from xgraph.ir import scope as scopes
 from xgraph.ir.attrs import Attrs
 from xgraph.ir.op import OpSpec
 from xgraph.ir.scope import Each, Scope
@@ -47,7 +48,7 @@ def effort(op: OpSpec, inputs: int, attrs: Attrs) -> int:
     if op.name not in ROUTERS:
         return inputs + outputs
     parts = attrs.get("subspaces", 1)
-    return inputs * outputs * parts * parts * (1 + len(attrs.get("layers", ())))
+    return 4 * inputs * outputs * parts * parts * (1 + len(attrs.get("layers", ())))
 
 
 def call_notes(calls: Sequence[tuple[str, Span]]) -> list[Label]:
@@ -78,6 +79,7 @@ class State:
         self.calls: list[tuple[str, Span]] = []
         """The calls of blocks that are being read, outermost first."""
         self._steps = 0
+        self._labels = 0
         self._crossings: dict[tuple[int, int, str], Wire] = {}
         self._each: dict[Frames, Each] = {}
 
@@ -129,7 +131,8 @@ class State:
             self.halt(
                 f"the network takes more than {self.limits.steps} steps to write out",
                 span,
-                "a `repeat` or a block within blocks grows too far; `--limit steps=N` allows more",
+                "a `repeat`, a block within blocks or a router of many streams grows too far;"
+                " `--limit steps=N` allows more",
             )
 
     def proto(
@@ -143,7 +146,7 @@ class State:
         frames: Frames,
     ) -> Proto:
         """Note an op that will be applied."""
-        self._count(self.protos, "layers", span)
+        self._check_room(len(self.protos) + 1, "layers", span)
         if op is not None:
             self.step(span, effort(op, len(inputs), attrs))
         values = [self.carried(source, frames, span) for source in inputs]
@@ -162,16 +165,16 @@ class State:
 
     def enter(self, scope: S) -> S:
         """Note a scope."""
-        if scope.span is not None:
-            self._count(self.scopes, "labels, blocks and super-layers", scope.span, 3)
+        if isinstance(scope, (scopes.Call, scopes.Label)) and scope.span is not None:
+            self._labels += 1
+            self._check_room(self._labels, "labels and calls of blocks", scope.span)
         self.scopes.append(scope)
         return scope
 
-    def _count(self, held: Sequence[object], what: str, span: Span, times: int = 1) -> None:
-        """Halt where there is no room for one more."""
-        if len(held) >= self.limits.nodes * times:
+    def _check_room(self, count: int, what: str, span: Span) -> None:
+        if count > self.limits.nodes:
             self.halt(
-                f"the network has more than {self.limits.nodes * times} {what}",
+                f"the network has more than {self.limits.nodes} {what}",
                 span,
                 "`--limit nodes=N` raises the limit",
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
+from math import prod
 from typing import final
 
 from xgraph.build.advice import advice
@@ -33,6 +34,7 @@ class Wiring:
         self.graph = Graph(reading.name)
         self._values: dict[tuple[int, int], Value] = {}
         self._told: set[tuple[str, Span]] = set()
+        self._weights = 0
         self._inputs = [tuple(map(settled, proto.inputs)) for proto in state.protos]
 
     def run(self) -> Graph:
@@ -144,6 +146,20 @@ class Wiring:
             return
         for value in node.outputs:
             self._values[proto.order, value.index] = value
+        self._weigh(node)
+
+    def _weigh(self, node: Node) -> None:
+        """Count the numbers that layers own; those inside composites show once they are lowered."""
+        before, most = self._weights, self.state.limits.weights
+        self._weights += sum(prod(param.shape) for param in node.params)
+        if before <= most < self._weights:
+            self.state.report.error(
+                "too-large",
+                f"with this the parameters come to {self._weights} numbers, over {most}",
+                node.span,
+                notes=call_notes(_calls(node.scope)),
+                help="`--limit weights=N` allows more",
+            )
 
     def _report(self, proto: Proto, fault: Fault, values: list[Value]) -> None:
         number = fault.input = _to_blame(proto, fault, values)

@@ -107,8 +107,9 @@ _EINSUM = re.compile(r"[a-zA-Z]+(,[a-zA-Z]+)*->[a-zA-Z]*")
 def _einsum_sizes(types: Types, equation: str) -> dict[str, Dim]:
     left = equation.partition("->")[0].split(",")
     if len(left) != len(types):
+        values = "1 value" if len(left) == 1 else f"{len(left)} values"
         raise Fault(
-            f"`{equation}` takes {len(left)} value{'' if len(left) == 1 else 's'}, not {len(types)}",
+            f"`{equation}` takes {values}, not {len(types)}",
             id="wrong-arity",
             attr="equation",
         )

@@ -37,6 +37,13 @@ def known(op: str, dim: Dim, what: str, index: int = 0) -> int:
     return int(dim)
 
 
+def channels(op: str, t: TensorType, index: int = 0) -> int:
+    """The size of the first axis of a sample; `Fault` if it has none, or as `known`."""
+    if not t.rank:
+        raise Fault(f"`{op}` needs channels, and this has shape {shape(t)}", input=index)
+    return known(op, t.channels, "the number of channels", index)
+
+
 def shape(t: TensorType) -> str:
     """The shape as a person reads it, the batch included."""
     return f"[{', '.join(map(str, t.shape))}]"

@@ -6,7 +6,7 @@ from typing import Any
 
 from xgraph.ir.attrs import Attrs, Boolean, Choice, Init, Initialiser, Integer
 from xgraph.ir.op import Attr, Fault, OpSpec, Port
-from xgraph.ops.common import known, shape
+from xgraph.ops.common import channels, shape
 
 _VALUES = (Port("values", variadic=True),)
 
@@ -32,11 +32,11 @@ FUSE = OpSpec(
 def _expand_se(b: Any, x: Any, a: Attrs) -> Any:
     value = x[0]
     t = b.type(value)
-    channels = known("se", t.channels, "the number of channels")
-    squeezed = b("linear", pooled(b, value), label="squeeze", units=max(1, channels // a.ratio))
-    gate = b("sigmoid", b("linear", b("relu", squeezed), label="excite", units=channels))
+    count = channels("se", t)
+    squeezed = b("linear", pooled(b, value), label="squeeze", units=max(1, count // a.ratio))
+    gate = b("sigmoid", b("linear", b("relu", squeezed), label="excite", units=count))
     ones = (1,) * (t.rank - 1)
-    return b("mul", value, b("reshape", gate, shape=(channels, *ones)) if ones else gate)
+    return b("mul", value, b("reshape", gate, shape=(count, *ones)) if ones else gate)
 
 
 SE = OpSpec(
@@ -95,8 +95,7 @@ GMU = OpSpec(
 
 
 def _expand_wsum(b: Any, x: Any, a: Attrs) -> Any:
-    widest = max(known("wsum", b.type(v).features[0], "the number of features", i)
-                 for i, v in enumerate(x))  # fmt: skip
+    widest = max(channels("wsum", b.type(v), i) for i, v in enumerate(x))
     rank = b.type(x[0]).rank
     for i, v in enumerate(x):
         if b.type(v).rank != rank:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xgraph.ir.attrs import Attrs, AttrValue, AxisRef, Boolean, Integer, Real
 from xgraph.ir.op import Attr, Fault, OpSpec, Param, Types
-from xgraph.ops.common import ONES, ZEROS, axis_index, known, same_type
+from xgraph.ops.common import ONES, ZEROS, axis_index, channels, known, same_type
 
 _EPS = Attr("eps", Real(0.0), 1e-5, "added to the variance")
 _AFFINE = Attr("affine", Boolean(), True, "learn a scale and a shift")
@@ -78,10 +78,10 @@ LAYERNORM = OpSpec(
 
 
 def _resolve_gn(types: Types, a: Attrs) -> dict[str, AttrValue]:
-    channels = known("groupnorm", types[0].channels, "the number of channels")
-    if channels % a.groups:
+    count = channels("groupnorm", types[0])
+    if count % a.groups:
         raise Fault(
-            f"`groupnorm` cannot part {channels} channels into {a.groups} groups",
+            f"`groupnorm` cannot part {count} channels into {a.groups} groups",
             id="bad-attribute",
             attr="groups",
         )
@@ -89,10 +89,8 @@ def _resolve_gn(types: Types, a: Attrs) -> dict[str, AttrValue]:
 
 
 def _gn_params(types: Types, a: Attrs) -> list[Param]:
-    channels = known("groupnorm", types[0].channels, "the number of channels")
-    return (
-        [Param("weight", (channels,), ONES), Param("bias", (channels,), ZEROS)] if a.affine else []
-    )
+    shape = (channels("groupnorm", types[0]),)
+    return [Param("weight", shape, ONES), Param("bias", shape, ZEROS)] if a.affine else []
 
 
 GROUPNORM = OpSpec(

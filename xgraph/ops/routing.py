@@ -12,7 +12,7 @@ from typing import Any
 
 from xgraph.ir.attrs import MAX_PARTS, Attrs, Boolean, Choice, Init, Initialiser, Integer, Layers
 from xgraph.ir.op import Attr, Fault, OpSpec, Port
-from xgraph.ops.common import known, one_shape
+from xgraph.ops.common import channels, one_shape
 from xgraph.ops.fusion import pooled
 
 _VALUES = (Port("values", variadic=True),)
@@ -115,7 +115,7 @@ def _mix(b: Any, x: Sequence[Any], weights: Any, rank: int, n: int) -> list[Any]
 def _expand_stitch(b: Any, x: Any, a: Attrs) -> Any:
     one_shape("stitch", b, x, "streams")
     t = b.type(x[0])
-    width = known("stitch", t.channels, "the number of channels") if a.per == "channel" else 1
+    width = channels("stitch", t) if a.per == "channel" else 1
     weights = b("parameter", label="alpha", shape=(a.outputs, len(x), width), init=a.init)
     return tuple(_mix(b, x, weights, t.rank, a.outputs))
 
@@ -139,7 +139,7 @@ def _expand_nddr(b: Any, x: Any, a: Attrs) -> Any:
     one_shape("nddr", b, x, "streams")
     t = b.type(x[0])
     joint = b("concat", *x)
-    width = a.filters or known("nddr", t.channels, "the number of channels")
+    width = a.filters or channels("nddr", t)
     outputs = []
     for j in range(a.outputs):
         if t.rank > 1:

@@ -1,0 +1,184 @@
+"""What the language means: which value a reader gets, what labels name, what is shared.
+
+Each case is small enough to be worked out by hand; networks without parameters are run on numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xgraph import lower, parse, run, unbuild
+from xgraph.ir.graph import Graph
+
+HEAD = "network t\nmodality x: [2]\nmodality z: [2]\n"
+
+
+def names(text: str, **settings: object) -> list[str]:
+    """The parameters of a network."""
+    return [name for name, _ in lower(parse(text, settings)).params()]
+
+
+def outputs(text: str, **arrays: Any) -> dict[str, list[Any]]:
+    """The outputs on one sample, as lists."""
+    given = {k: np.array([v], np.float32) for k, v in arrays.items()}
+    found = run(parse(text), given)
+    return {k: v[0].tolist() for k, v in found.items()}
+
+
+# ------------------------------------------------------------------------- points and merges
+
+
+def test_a_connection_reads_the_own_value_and_a_reader_the_stream() -> None:
+    text = HEAD + (
+        "superlayer a(x) { p: scale(10); scale(1) }\n"
+        "superlayer b(z) { q: scale(1); scale(1) }\n"
+        "connect b.q -> a.p by add\n"
+        "connect a.p -> b.q by add\n"  # a.p before anything was merged there
+        "output at = a.p\noutput a_end = a\noutput bt = b.q\n"
+    )
+    found = outputs(text, x=[1, 2], z=[100, 200])
+    assert found["at"] == found["a_end"] == [110, 220]
+    assert found["bt"] == [110, 220]
+
+
+def test_merges_apply_in_the_order_of_the_text() -> None:
+    merges = ["connect b -> a.p by add\n", "connect c -> a.p by mul\n"]
+    text = HEAD + (
+        "superlayer a(x) { p: scale(1) }\nsuperlayer b(z) { scale(1) }\n"
+        "superlayer c(z) { scale(2) }\n{merges}output y = a\n"
+    ).replace("{merges}", "{}")
+    assert outputs(text.replace("{}", "".join(merges)), x=[1, 1], z=[3, 5])["y"] == [24, 60]
+    assert outputs(text.replace("{}", "".join(merges[::-1])), x=[1, 1], z=[3, 5])["y"] == [9, 15]
+
+
+def test_what_is_there_comes_first_in_a_concat() -> None:
+    text = HEAD + "superlayer a(x) { p: scale(1) }\nconnect z -> a.p via scale(2)\noutput y = a\n"
+    assert outputs(text, x=[1, 2], z=[3, 4])["y"] == [1, 2, 6, 8]
+
+
+def test_several_targets_share_one_transformation() -> None:
+    text = HEAD + (
+        "superlayer a(x) { p: relu }\nsuperlayer b(x) { p: relu }\n"
+        "connect z -> a.p, b.p via linear(3)\noutput y = concat(a, b)\n"
+    )
+    assert names(text) == ["z_to_a_p_b_p.linear1.weight", "z_to_a_p_b_p.linear1.bias"]
+
+
+def test_merging_where_a_super_layer_begins_changes_what_its_layers_read() -> None:
+    text = HEAD + "superlayer a(x) { p: scale(2) }\nconnect z -> a.in by add\noutput y = a\n"
+    assert outputs(text, x=[1, 2], z=[10, 20])["y"] == [22, 44]
+
+
+def test_a_router_replaces_streams_and_leaves_own_values() -> None:
+    text = HEAD + (
+        "superlayer p[2](x) { a: scale(1); scale(1) }\n"
+        "superlayer q(z) { b: scale(1) }\n"
+        "route stitch p[*].a with init = constant(1)\n"  # each stream becomes the sum of both
+        "connect p[0].a -> q.b by add\n"
+        "output y = p[1]\noutput w = q\n"
+    )
+    found = outputs(text, x=[1, 2], z=[0, 0])
+    assert found["y"] == [2, 4]
+    assert found["w"] == [1, 2]
+
+
+def test_a_cross_prediction_stands_in_for_a_layer() -> None:
+    text = HEAD + (
+        "superlayer p[2](x) { a: linear(3); b: linear(4); relu }\n"
+        "route cp p[*].a -> p[*].b via linear(4) with hidden = 5\noutput y = mean(p[*])\n"
+    )
+    found = names(text)
+    assert "p.0.a.weight" in found
+    assert not [name for name in found if name.startswith("p.0.b")]
+    assert "cp_p_a_to_p_b.layer.0.1.weight" in found
+    assert "b: linear(4)" in unbuild(parse(text))
+
+
+# ------------------------------------------------------------------------------ chains, names
+
+
+def test_a_statement_goes_on_unless_it_begins_with_a_value() -> None:
+    text = HEAD + (
+        "superlayer a(x) {\n"
+        "  s: scale(2)\n  scale(3)\n"  # goes on: 6x
+        "  t: in -> scale(5)\n"  # begins anew
+        "  add(s, t)\n"
+        "  -> add(in)\n}\n"
+        "output y = a\n"
+    )
+    assert outputs(text, x=[1, 10], z=[0, 0])["y"] == [8, 80]
+
+
+def test_labels_name_what_they_label() -> None:
+    text = HEAD + (
+        "block twice(f) { linear(f) -> relu -> linear(f) }\n"
+        "superlayer a(x) {\n"
+        "  one: linear(3)\n  two: linear(4) -> relu\n  b: twice(5)\n"
+        "  twice(6)\n  u: repeat 2 { linear(7) }\n  linear(8)\n}\n"
+        "output y = a\n"
+    )
+    assert [n for n in names(text) if n.endswith("weight")] == [
+        "a.one.weight", "a.two.linear1.weight", "a.b.linear1.weight", "a.b.linear2.weight",
+        "a.twice1.linear1.weight", "a.twice1.linear2.weight", "a.u.0.linear1.weight",
+        "a.u.1.linear1.weight", "a.linear1.weight",
+    ]  # fmt: skip
+
+
+def test_no_layer_is_numbered_into_a_label() -> None:
+    text = HEAD + "superlayer a(x) { linear(3); linear1: linear(4) }\noutput y = a\n"
+    assert [n for n in names(text) if n.endswith("weight")] == [
+        "a.linear2.weight", "a.linear1.weight",
+    ]  # fmt: skip
+
+
+def test_a_connection_makes_way_for_a_super_layer_of_its_name() -> None:
+    text = HEAD + (
+        "superlayer a(x) { p: relu }\nconnect z -> a.p via linear(3)\n"
+        "superlayer z_to_a_p(a) { linear(4) }\noutput y = z_to_a_p\n"
+    )
+    assert names(text)[0] == "z_to_a_p_2.linear1.weight"
+
+
+def test_one_value_left_alone_in_a_sum_is_a_mistake() -> None:
+    from xgraph import DiagnosticError
+
+    with pytest.raises(DiagnosticError, match="leaves out what flows here"):
+        parse(HEAD + "superlayer a(x) { s: scale(2); scale(3); add(s) }\noutput y = a\n")
+
+
+# ------------------------------------------------------------------------------- each, params
+
+
+def test_each_shares_weights_over_steps_and_gives_the_axis_back() -> None:
+    text = (
+        "network t\ndim T\nmodality x: [3, T, 2]\n"
+        "each T { superlayer a(x) { flatten -> linear(4) } }\noutput y = a\n"
+    )
+    graph = parse(text)
+    assert str(graph.outputs["y"].type) == "f32[N, T, 4]"
+    assert [p.shape for _, p in lower(graph).params()] == [(4, 6), (4,)]
+    steps = np.arange(2 * 3 * 5 * 2, dtype=np.float32).reshape(2, 3, 5, 2)
+    together = run(graph, {"x": steps})["y"]
+    for step in range(5):
+        alone = run(graph, {"x": steps[:, :, step : step + 1]})["y"]
+        np.testing.assert_allclose(together[:, step], alone[:, 0], rtol=1e-5)
+
+
+def test_params_choose_layers_routers_and_numbers() -> None:
+    text = HEAD + (
+        "param act = relu\nparam kind = cc\nparam wide = false\n"
+        "let size = if wide then 4 else 2\n"
+        "superlayer p[2](x) { a: linear(size) -> act }\nroute kind p[*].a\noutput y = mean(p[*])\n"
+    )
+    assert "relu" in ops(parse(text))
+    changed = parse(text, {"act": "tanh", "kind": "stitch", "wide": True})
+    assert "tanh" in ops(changed)
+    assert "stitch" in ops(changed)
+    assert changed.outputs["y"].type.shape[1] == 4
+
+
+def ops(graph: Graph) -> set[str]:
+    return {node.op.name for node in graph.nodes()}
