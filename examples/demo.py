@@ -7,6 +7,7 @@ demo-out.
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ TOLERANCE = 1e-4
 
 
 def main() -> None:
-    (ROOT / OUT).mkdir(exist_ok=True)
+    shutil.rmtree(ROOT / OUT, ignore_errors=True)
+    (ROOT / OUT).mkdir()
     xgraph("show examples/photo.xg")
     xgraph(f"compile examples/photo.xg --to torch -o {OUT}/photo.py")
     xgraph(f"compile examples/photo.xg --to onnx -o {OUT}/photo.onnx")

@@ -23,6 +23,8 @@ def differences(a: Graph, b: Graph) -> list[str]:
     found = []
     if canonical(a) != canonical(b):
         found.append("they compute different things")
+    if list(a.outputs) != list(b.outputs):
+        found.append(f"outputs {list(a.outputs)} and {list(b.outputs)}")
     left, right = shapes(a), shapes(b)
     for name in sorted(left.keys() | right.keys()):
         if left.get(name) != right.get(name):

@@ -13,6 +13,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write what the text cases (*.xgt) give now behind their [out]",
     )
     group.addoption(
+        "--networks", type=int, default=500, metavar="N", help="how many random networks (500)"
+    )
+    group.addoption(
         "--mutations", type=int, metavar="N", help="how many damaged variants are checked"
     )
     group.addoption(

@@ -15,16 +15,18 @@ _TOKEN = re.compile(r"\s+|#[^\n]*|\"[^\"\n]*\"|[\d.]+|\w+|->|\.\.|\*\*|//|[=!<>]
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 EXTREMES = (
-    "0", "-1", "1", "2", "0.5", "-0.5", "7", "1e9", "1e-300", "1e308", "1e999", "1000000000",
-    "10 ** 12", "10 ** 10 ** 10", "2147483647", "2147483648", "9223372036854775808", "9" * 400,
-    "3.7", "100000", "true", "[]", "[2, 3]", '"3"', "(1 / 0)", "(-3) // 2", "T", "N", "1_000", "0x10",
+    "0", "-1", "1", "2", "0.5", "-0.5", "3.7", "7", "64", "200", "256", "1000", "10000", "100000",
+    "1000000000", "2147483647", "2147483648", "9223372036854775808", "9" * 400, "1e9", "1e-300",
+    "1e308", "1e999", "10 ** 12", "10 ** 10 ** 10", "(1 / 0)", "(-3) // 2", "true", "[]",
+    "[2, 3]", '"3"', "T", "N", "1_000", "0x10",
 )  # fmt: skip
 ODD = "\0\t\r\n \u00a0\u200b\u202e\ufeff\u0301é漢😀\"'`{}[]()#;:,.->=*/\\@$%&|~?!^"
 WORDS = (
-    "repeat 3 {", "repeat 1000000000 {", "if true {", "} else {", "}", "{", "each T {", "let", "via",
-    "with", "by", "as", "then", "else", "connect", "route cc", "output", "block", "superlayer", "use",
-    "modality", "dim", "param", "fusion", "network", "xgraph 1", "in", "index", "[*]", "[0]", "[0 .. 1]",
-    "-> concat", "-> flatten", "-> linear(10)", "-> lstm(8)", "-> reshape(-1)", "-> split(2)", ".in", ".out",
+    "repeat 3 {", "repeat 1000000000 {", "if true {", "} else {", "}", "{", "each T {", "let",
+    "via", "with", "by", "as", "then", "else", "connect", "route cc", "output", "block",
+    "superlayer", "use", "modality", "dim", "param", "fusion", "network", "xgraph 1", "in",
+    "index", "[*]", "[0]", "[0 .. 1]", ".in", ".out", "-> concat", "-> flatten", "-> linear(10)",
+    "-> lstm(8)", "-> reshape(-1)", "-> split(2)",
 )  # fmt: skip
 
 Damage: TypeAlias = Callable[[str, Random, Sequence[str]], str]
@@ -73,12 +75,21 @@ def _lines(text: str) -> list[str]:
 
 
 def _replaced_token(text: str, random: Random, texts: Sequence[str]) -> str:
-    """A token gives way to another of this text, or of another."""
+    """A token gives way to another of this text or of another, mostly one of its kind."""
     parts = _TOKEN.findall(text)
     donor = _TOKEN.findall(random.choice([text, random.choice(texts)]))
-    if parts and donor:
-        parts[random.randrange(len(parts))] = random.choice(donor)
+    if not parts or not donor:
+        return text
+    place = random.randrange(len(parts))
+    alike = [token for token in donor if _kind(token) == _kind(parts[place])]
+    parts[place] = random.choice(alike if alike and random.random() < 0.8 else donor)
     return "".join(parts)
+
+
+def _kind(token: str) -> str:
+    if token[0].isalpha():
+        return "word"
+    return "number" if token[0].isdigit() else token[0]
 
 
 def _inserted_words(text: str, random: Random, texts: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ from random_chains import (
     braced,
     text,
 )
-from random_layers import Layers, is_open
+from random_layers import Layers
 
 from xgraph.build import build_source
 from xgraph.diagnostics import Report
@@ -36,7 +36,7 @@ from xgraph.ir.attrs import Attrs
 from xgraph.ir.graph import Graph
 from xgraph.ir.infer import infer_types
 from xgraph.ir.op import Args, Fault
-from xgraph.ir.types import BATCH, Axis, Dim, DType, Expr, TensorType, axis_name, symbol
+from xgraph.ir.types import BATCH, Axis, Dim, DType, Expr, TensorType, symbol
 from xgraph.ops import ENTER, LEAVE, OPS, ROUTERS
 from xgraph.report import written
 from xgraph.source import Source

@@ -11,10 +11,14 @@ import pytest
 from pages import ROOT, Block, Reader, blocks
 
 import xgraph
-from xgraph.build import build_source
+from xgraph.build import Limits, build_source
+from xgraph.build.constants import LIMIT
 from xgraph.diagnostics import Report
 from xgraph.grammar import KEYWORDS, format_document, parse
-from xgraph.ir.attrs import INITIALISERS
+from xgraph.grammar.lines import MAX_DEPTH
+from xgraph.grammar.parser import MAX_CHARACTERS
+from xgraph.ir.attrs import INITIALISERS, MAX_SIZE
+from xgraph.ir.infer import MAX_ELEMENTS
 from xgraph.ir.op import OpSpec
 from xgraph.ops import OPS
 from xgraph.passes import lower
@@ -61,6 +65,14 @@ def test_words_are_all_listed() -> None:
     assert set(re.findall(r"`(\w+)`", words)) == KEYWORDS
     starts = text.partition("## Initialisers")[2].partition("\n## ")[0]
     assert INITIALISERS.keys() <= set(re.findall(r"`(\w+)", starts))
+
+
+def test_limits_are_those_of_the_compiler() -> None:
+    text = LANGUAGE.read_text("utf-8").partition("## Limits")[2].partition("\n## ")[0]
+    named = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+)", text, re.MULTILINE))
+    assert named == {name: f"{value:,}" for name, value in vars(Limits()).items()}
+    others = {int(n.replace(",", "")) for n in re.findall(r"^\| \| ([\d,]+)", text, re.MULTILINE)}
+    assert others == {MAX_DEPTH, MAX_CHARACTERS, MAX_SIZE, MAX_ELEMENTS, LIMIT}
 
 
 def test_op_tables_are_up_to_date() -> None:

@@ -109,7 +109,11 @@ def test_the_module_compiles_whole(name: str, settings: dict[str, object]) -> No
 
 
 @pytest.mark.long
-@every_example
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [v for v in VARIANTS if not v[1]],
+    ids=[v[0] for v in VARIANTS if not v[1]],
+)
 def test_the_module_compiles_to_machine_code(name: str, settings: dict[str, object]) -> None:
     import torch
 

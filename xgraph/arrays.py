@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 
-from xgraph.diagnostics import did_you_mean, fail
+from xgraph.diagnostics import Diagnostic, DiagnosticError, did_you_mean, fail
 from xgraph.files import write_whole
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -25,69 +27,100 @@ def read_inputs(texts: Iterable[str], wanted: Signature, *, resize: bool) -> dic
     size the network takes.
     """
     found: dict[str, Array] = {}
+    mistakes: list[Diagnostic] = []
     for text in texts:
-        name, equals, file = text.partition("=")
-        entries = {name: file} if equals else dict.fromkeys(_names(text), text)
-        for key, path in entries.items():
-            if key in found:
-                raise fail("duplicate-name", f"input `{key}` is given twice", origin=text)
-            if key not in wanted:
-                raise fail(
-                    "unknown-input",
-                    f"the network has no input `{key}`",
-                    origin=text,
-                    help=did_you_mean(key, wanted)
-                    or "its inputs are " + ", ".join(f"`{n}`" for n in wanted),
-                )
-            found[key] = _read(Path(path), key, wanted[key][1], resize=resize)
+        try:
+            for key, path in _entries(text).items():
+                _check_name(key, found, wanted, text)
+                found[key] = _read(path, key, wanted[key][1], resize=resize)
+        except DiagnosticError as error:
+            mistakes += error.diagnostics
+    if mistakes:
+        raise DiagnosticError(*mistakes)
     return found
 
 
-def _names(text: str) -> list[str]:
+def _entries(text: str) -> dict[str, Path]:
+    """The files of a `name=file` text, or of an archive that holds several by name."""
+    name, equals, file = text.partition("=")
+    if equals:
+        return {name: Path(file)}
     if not text.endswith(".npz"):
         raise fail(
             "bad-input",
             f"`{text}` is not of the form name=file",
-            origin=text,
+            origin=f"--input {text}",
             help="for example `--input image=photo.png`, or an .npz file of arrays by name",
         )
     with _opened(Path(text)) as archive:
-        return list(archive.files)
+        return dict.fromkeys(archive.files, Path(text))
+
+
+def _check_name(name: str, found: Mapping[str, Array], wanted: Signature, text: str) -> None:
+    if name in found:
+        raise fail("duplicate-name", f"input `{name}` is given twice", origin=f"--input {text}")
+    if name not in wanted:
+        raise fail(
+            "unknown-input",
+            f"the network has no input `{name}`",
+            origin=f"--input {text}",
+            help=did_you_mean(name, wanted)
+            or "its inputs are " + ", ".join(f"`{n}`" for n in wanted),
+        )
+
+
+_KINDS = (b"\x93NUMPY", b"PK")
 
 
 def _opened(path: Path) -> Any:
+    """The array or archive in a file."""
     try:
+        with path.open("rb") as file:
+            start = file.read(6)
+        if not start:
+            raise _unread(path, "the file is empty")
+        if not start.startswith(_KINDS):
+            advice = "`numpy.save` writes such files"
+            raise _unread(path, "this is no .npy or .npz file", advice)
         return np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise fail("missing-file", "there is no such file", origin=str(path)) from None
-    except (OSError, ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it cannot be read"
-        if "pickle" in reason.lower():
-            reason = "it is no array, or holds Python objects, which are never loaded"
-        raise fail("bad-input", f"not a numpy file: {reason}", origin=str(path)) from None
-    except Exception as error:  # zipfile's and zlib's own
-        raise fail("bad-input", f"not a numpy file: {error}", origin=str(path)) from None
+    except IsADirectoryError:
+        raise fail("is-a-directory", "this is a directory, not a file", origin=str(path)) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise _unread(path, f"it cannot be read: {reason}") from None
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise _unread(path, _reason(error)) from None
+
+
+def _unread(path: Path, message: str, advice: str | None = None) -> DiagnosticError:
+    return fail("bad-input", message, origin=str(path), help=advice)
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a file that begins as an array or archive."""
+    if "allow_pickle" in str(error):
+        return "it holds Python objects, which are never loaded"
+    return "the file is damaged, or was cut short"
 
 
 def _read(path: Path, name: str, dims: tuple[int | str, ...], *, resize: bool) -> Array:
     if path.suffix.lower() in PICTURES:
         return _picture(path, name, dims, resize=resize)
-    if path.is_dir():
-        raise fail("is-a-directory", "this is a folder", origin=str(path))
     loaded = _opened(path)
     if isinstance(loaded, np.ndarray):
         return loaded
-    if name not in loaded.files:
-        held = ", ".join(f"`{n}`" for n in loaded.files)
-        raise fail(
-            "bad-input", f"it has no array `{name}`", origin=str(path), help=f"it has {held}"
-        )
-    try:
-        return np.asarray(loaded[name])
-    except (OSError, ValueError, EOFError) as error:
-        raise fail(
-            "bad-input", f"array `{name}` cannot be read: {error}", origin=str(path)
-        ) from None
+    with loaded:
+        if name not in loaded.files:
+            held = ", ".join(f"`{n}`" for n in loaded.files)
+            raise fail(
+                "bad-input", f"it has no array `{name}`", origin=str(path), help=f"it has {held}"
+            )
+        try:
+            return np.asarray(loaded[name])
+        except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+            raise _unread(path, f"array `{name}` cannot be read: {_reason(error)}") from None
 
 
 def _picture(path: Path, name: str, dims: tuple[int | str, ...], *, resize: bool) -> Array:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
+from traceback import format_exc
 from typing import Any, TypeVar, cast
 
 import click
@@ -46,6 +47,11 @@ def _show(diagnostics: Iterable[Diagnostic]) -> None:
         click.echo(render(diagnostic, colour=_colour()) + "\n", err=True)
 
 
+def _apologise(text: str) -> None:
+    click.echo(f"{text}\nThis is a bug in xgraph; please report it.", err=True)
+    sys.exit(3)
+
+
 def guarded(function: F) -> F:
     """Turn what goes wrong into printed text and an exit code."""
 
@@ -59,14 +65,16 @@ def guarded(function: F) -> F:
         except BrokenPipeError:
             sys.stderr.close()
             sys.exit(1)
+        except MemoryError as error:
+            told = f"this needs more memory than there is: {error}".removesuffix(": ")
+            _show([Diagnostic("too-large", told)])
+            sys.exit(1)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
         except InternalError as error:
-            click.echo(
-                f"{error}\n{error.graph_text}\nThis is a bug in xgraph; please report it.", err=True
-            )
-            sys.exit(3)
-        except (MemoryError, RecursionError) as error:
-            click.echo(f"xgraph ran out of room: {type(error).__name__}", err=True)
-            sys.exit(3)
+            _apologise(f"{error}\n{error.graph_text}")
+        except Exception:
+            _apologise(format_exc())
 
     return cast(F, inner)
 
@@ -309,7 +317,14 @@ def run(
     from xgraph import arrays, driver
     from xgraph.backends.runtime import Session, signature
 
+    if out is not None and not out.endswith(".npz"):
+        raise click.UsageError(f"-o {out}: outputs are written to an .npz file")
     if file.endswith(".onnx"):
+        if settings or weights or seed or backend != "onnx":
+            raise click.UsageError(
+                "an .onnx has its weights and params in it: --set, --weights, --seed and"
+                " --backend torch are for a .xg"
+            )
         network: Any = Path(file)
         wanted = Session(network, device=device).inputs
     else:

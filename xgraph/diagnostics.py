@@ -189,7 +189,7 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
 
     d = diagnostic
     head = paint(f"{d.severity}[{d.id}]", _COLOURS[d.severity])
-    lines = [head + paint(f": {_shortened(d.message)}", _BOLD)]
+    lines = [head + paint(f": {_fit(d.message)}", _BOLD)]
     if d.label is not None:
         notes = [n for n in d.notes if n.span.source is d.label.span.source]
         lines += _excerpt(d.label, notes, d.severity, paint)
@@ -199,13 +199,14 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     elif d.origin is not None:
         lines.append(paint("  --> ", _COLOURS["blue"]) + printable(d.origin))
     if d.help:
-        lines.append(paint("help", _COLOURS["blue"]) + f": {_shortened(d.help)}")
+        lines.append(paint("help", _COLOURS["blue"]) + f": {_fit(d.help)}")
     return "\n".join(lines)
 
 
-def _shortened(text: str) -> str:
-    """A message without the middle of a name or number of immoderate length."""
-    return text if len(text) <= 600 else f"{text[:300]} ... {text[-100:]}"
+def _fit(text: str) -> str:
+    """A message fit to be printed: without the middle of what is immoderately long."""
+    short = text if len(text) <= 600 else f"{text[:300]} ... {text[-100:]}"
+    return printable(short)
 
 
 def _excerpt(label: Label, notes: list[Label], tone: str, paint: Paint) -> list[str]:

@@ -30,6 +30,7 @@ Arrays: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
 Target = Literal["torch", "onnx", "ir"]
 Settings = Mapping[str, object]
 Network: TypeAlias = "Graph | Path | str"
+Weights: TypeAlias = "Path | str | Mapping[str, Any]"
 
 SUFFIX: dict[Target, str] = {"torch": ".py", "onnx": ".onnx", "ir": ".ir"}
 TOLERANCE = 1e-4
@@ -62,7 +63,11 @@ def parse(
 
 def as_graph(network: Network, settings: Settings | None = None) -> Graph:
     """The architecture-level graph of a file, or the graph given."""
-    return network if isinstance(network, Graph) else parse(network, settings)
+    if not isinstance(network, Graph):
+        return parse(network, settings)
+    if settings:
+        raise fail("bad-setting", "a graph is built already; settings are for `parse`")
+    return network
 
 
 def tensor_graph(graph: Graph) -> Graph:
@@ -74,17 +79,23 @@ def tensor_graph(graph: Graph) -> Graph:
     return low
 
 
-def initial_weights(low: Graph, path: Path | str | None = None, seed: int = 0) -> Arrays:
-    """Weights for a tensor-level graph: of a safetensors file, or fresh ones from `seed`."""
-    if path is None:
+def initial_weights(low: Graph, weights: Weights | None = None, seed: int = 0) -> Arrays:
+    """Weights for a tensor-level graph: those of a safetensors file or of a mapping (arrays or
+    tensors by address, such as a `state_dict`), or fresh ones from `seed`."""
+    if weights is None:
         return weight_files.initialise(low, seed)
-    found = weight_files.load(Path(path))
-    return weight_files.check(low, found, str(path))
+    if isinstance(weights, Mapping):
+        return weight_files.check(low, {k: _array(v) for k, v in weights.items()}, "weights")
+    return weight_files.check(low, weight_files.load(Path(weights)), str(weights))
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
 
 
 def load(
     network: Network,
-    weights: Path | str | None = None,
+    weights: Weights | None = None,
     *,
     seed: int = 0,
     settings: Settings | None = None,
@@ -124,32 +135,75 @@ def compile(  # noqa: A001 - the command's own name
     to: Target,
     out: Path | str,
     *,
-    weights: Path | str | None = None,
+    weights: Weights | None = None,
     seed: int = 0,
     opset: int | None = None,
     level: Literal["architecture", "tensor"] = "architecture",
     verify: bool = True,
     settings: Settings | None = None,
 ) -> Compiled:
-    """Write a network as PyTorch source (and its weights beside it), ONNX model or IR text."""
-    graph, path = as_graph(network, settings), Path(out)
+    """Write a network as PyTorch source (and its weights beside it), ONNX model or IR text.
+
+    `weights` are a safetensors file or a `state_dict`; without, fresh ones are made from `seed`,
+    and never take the place of a file of others.
+    """
+    if to not in SUFFIX:
+        raise fail("unknown-target", f"there is no target {to!r}", help="torch, onnx or ir")
+    path = Path(out)
+    _check_out(path, to)
+    graph = as_graph(network, settings)
     if to == "ir":
         write_whole(path, dump(graph if level == "architecture" else tensor_graph(graph)))
         return Compiled((path,))
     low = tensor_graph(graph)
+    arrays = initial_weights(low, weights, seed)
     if to == "torch":
-        from xgraph.backends.torch import to_source
+        return _write_torch(low, arrays, path, fresh=weights is None)
+    return _write_onnx(low, arrays, path, opset, verify)
 
-        arrays = initial_weights(low, weights, seed)
-        source, beside = to_source(low), path.with_suffix(".safetensors")
-        weight_files.save(beside, arrays)
-        write_whole(path, source)
-        return Compiled((path, beside))
+
+def _check_out(path: Path, to: Target) -> None:
+    """No target takes the place of a file of another kind, least of all of the network itself."""
+    if path.suffix == ".xg" or (to != "ir" and path.suffix != SUFFIX[to]):
+        raise fail(
+            "bad-output",
+            f"what `--to {to}` writes belongs into a `{SUFFIX[to]}` file",
+            origin=str(path),
+            help=f"give `-o {path.stem}{SUFFIX[to]}`",
+        )
+
+
+def _write_torch(low: Graph, arrays: Arrays, path: Path, *, fresh: bool) -> Compiled:
+    from xgraph.backends.torch import to_source
+
+    source, beside = to_source(low), path.with_suffix(".safetensors")
+    if fresh and beside.exists() and not _holds(beside, arrays):
+        raise fail(
+            "would-overwrite",
+            "fresh weights would take the place of those in this file",
+            origin=str(beside),
+            help=f"`--weights {beside}` keeps them; or write elsewhere, or remove the file",
+        )
+    weight_files.save(beside, arrays)
+    write_whole(path, source)
+    return Compiled((path, beside))
+
+
+def _holds(path: Path, arrays: Arrays) -> bool:
+    """Whether a weights file holds just these arrays."""
+    found = weight_files.load(path)
+    return found.keys() == arrays.keys() and all(
+        np.array_equal(found[name], array) for name, array in arrays.items()
+    )
+
+
+def _write_onnx(
+    low: Graph, arrays: Arrays, path: Path, opset: int | None, verify: bool
+) -> Compiled:
     require("onnx")
     from xgraph.backends.onnx import check as check_model
     from xgraph.backends.onnx import save, to_onnx
 
-    arrays = initial_weights(low, weights, seed)
     model = to_onnx(low, arrays, opset=opset)
     check_model(model)
     difference = None
@@ -196,8 +250,12 @@ def run_module(low: Graph, arrays: Arrays, inputs: Arrays, device: str = "cpu") 
         )
     module = to_module(low, arrays).eval().to(device)
     given = [torch.from_numpy(inputs[name]).to(device) for name in low.inputs]
-    with torch.inference_mode():
-        found = module(*given)
+    try:
+        with torch.inference_mode():
+            found = module(*given)
+    except (IndexError, RuntimeError) as error:  # an index or a length out of range
+        reason = str(error).splitlines()[0]
+        raise fail("run-failed", f"the module did not run: {reason}", origin=low.name) from None
     values = found if isinstance(found, tuple) else (found,)
     return {name: value.cpu().numpy() for name, value in zip(low.outputs, values, strict=True)}
 
@@ -206,7 +264,7 @@ def run(
     network: Network,
     inputs: Arrays,
     *,
-    weights: Path | str | None = None,
+    weights: Weights | None = None,
     seed: int = 0,
     backend: Literal["onnx", "torch"] = "onnx",
     device: Literal["cpu", "cuda"] = "cpu",
@@ -215,7 +273,16 @@ def run(
     """The outputs of a network (a `.xg`, a graph, or an `.onnx` model) on named arrays."""
     from xgraph.backends.runtime import Session, check_inputs, signature
 
+    if backend not in ("onnx", "torch"):
+        raise fail("unknown-backend", f"there is no backend {backend!r}", help="onnx or torch")
     if not isinstance(network, Graph) and Path(network).suffix == ".onnx":
+        if weights is not None or settings or seed or backend != "onnx":
+            raise fail(
+                "bad-option",
+                "an ONNX model has its weights and settings in it, and runs in ONNX Runtime",
+                origin=str(network),
+                help="give the `.xg` to run it with other weights, settings or in PyTorch",
+            )
         session = Session(Path(network), device=device)
         return session.run(check_inputs(inputs, session.inputs, str(network)))
     low = tensor_graph(as_graph(network, settings))

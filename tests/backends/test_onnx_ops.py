@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx_support import Net, T, U, random_inputs, random_weights, run
 
-from xgraph.backends.onnx import DEFAULT_OPSET, OPSETS, RULES, UNSUPPORTED
+from xgraph.backends.onnx import DEFAULT_OPSET, RULES, UNSUPPORTED
 from xgraph.ir.types import Dim, evaluate
 from xgraph.ops import OPS
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx_support import Array, Net, T, U, random_inputs, random_weights, run
 
-from xgraph.backends.onnx import DEFAULT_OPSET, OPSETS, to_onnx
+from xgraph.backends.onnx import DEFAULT_OPSET, to_onnx
 from xgraph.ir.graph import Graph
 from xgraph.ir.types import Axis, Dim
 

@@ -75,9 +75,7 @@ def prepare(case: Case) -> str:
 def snapshot(folder: Path) -> dict[str, str]:
     """Every file of a folder, with a digest of what it holds."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files
-    }
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _shown(output: str, code: int, before: dict[str, str], after: dict[str, str]) -> str:

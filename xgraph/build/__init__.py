@@ -75,7 +75,7 @@ def _build(
     try:
         declarer.keep_names(document.declarations)
         declarer.read_document(document, seem_declared(source.text) if own.errors else ())
-        declarer.check_settings()
+        declarer.shared.check_settings()
         graph = Wiring(declarer.state, declarer.reading).run()
     except Halt:
         return Graph(declarer.reading.name)
@@ -102,6 +102,7 @@ class _Loader:
         self._report = report
         self._folders: dict[Source, Path] = {source: self._root}
         self._loaded: set[Path] = set()
+        self._first = self._root / Path(source.name).name
 
     def load(self, tree: t.Use) -> t.Document | None:
         """The document that `tree` names, None if it was read before or cannot be."""
@@ -116,11 +117,18 @@ class _Loader:
                 help="move the blocks beside the network",
             )
             return None
+        if path == self._first:
+            self._report.error(
+                "use-of-itself", "a network cannot use its own file", tree.path.span,
+                help="take the line out: what this file declares is known here",
+            )  # fmt: skip
+            return None
         if path in self._loaded:
             return None
         self._loaded.add(path)
         try:
-            source = read_text(path)
+            name = Path(tree.span.source.name).parent / written
+            source = Source(str(name), read_text(path).text)
         except DiagnosticError as error:
             (first, *_) = error.diagnostics
             self._report.error(first.id, first.message, tree.path.span, help=first.help)

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from xgraph.grammar.tree import Binary, Unary
-from xgraph.ir.attrs import Word
+from xgraph.ir.attrs import Init, Word
 from xgraph.ir.types import Axis, Dim, Expr, axis_name
 
 LIMIT = 2**53
@@ -47,8 +47,10 @@ def spelt(value: object) -> str:
             text = axis_name(value) or str(value)
         case float() if value.is_integer() and abs(value) < LIMIT:
             text = str(int(value))
-        case _:
+        case int() | float() | str() | Init():
             text = str(value)
+        case _:
+            text = "a value of the network"
     return text if len(text) <= 40 else f"{text[:36]} ..."
 
 

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, final
 
-from xgraph.build.binding import check_free, declared_twice
 from xgraph.build.connections import connect, route
-from xgraph.build.constants import spelt
-from xgraph.build.expressions import (
-    EVERY_WORD,
-    Datum,
-    constant,
-    evaluate,
-    integer,
-    sources,
-    stages,
-    truth,
-)
+from xgraph.build.expressions import constant, evaluate, integer, sources, stages, truth
 from xgraph.build.flow import body, chain, chain_alone, register
-from xgraph.build.lookup import needs_index
+from xgraph.build.lookup import needs_index, seem_declared
 from xgraph.build.meta import read_meta
 from xgraph.build.model import (
     BROKEN,
     BlockDef,
-    Env,
     Flow,
     Place,
     PlaceArray,
@@ -34,31 +22,16 @@ from xgraph.build.model import (
     Stop,
     Wire,
 )
+from xgraph.build.shared import Settings, Shared, constant_text
 from xgraph.build.state import Context, State
 from xgraph.diagnostics import Label, did_you_mean
 from xgraph.grammar import tree as t
-from xgraph.grammar.format import format_tree
 from xgraph.ir import scope as scopes
-from xgraph.ir.attrs import MAX_SIZE, Attrs, Word
+from xgraph.ir.attrs import MAX_SIZE, Attrs
 from xgraph.ir.infer import MAX_ELEMENTS
-from xgraph.ir.types import BATCH, Axis, DType, Expr, axis_name, product, symbol
-from xgraph.ops import INPUT, OPS, ROUTERS
+from xgraph.ir.types import BATCH, Axis, DType, Expr, product, symbol
+from xgraph.ops import INPUT, OPS
 from xgraph.source import Span
-
-Settings = Mapping[str, object]
-
-
-@final
-@dataclass
-class Reading:
-    """What the declarations of a document came to."""
-
-    name: str = "net"
-    modalities: dict[str, Point] = field(default_factory=dict)
-    outputs: dict[str, tuple[Source, Span]] = field(default_factory=dict)
-    prelude: list[str] = field(default_factory=list)
-    params: dict[str, Span] = field(default_factory=dict)
-    named: Span | None = None
 
 
 @final
@@ -69,13 +42,11 @@ class Declarer:
         self, state: State, settings: Settings, load: Callable[[t.Use], t.Document | None]
     ) -> None:
         self.state = state
-        self.reading = Reading()
-        self._settings = settings
+        self.shared = Shared(state, settings, chain_alone)
+        self.reading = self.shared.reading
         self._load = load
-        self._shared = Env()
-        """What blocks see: params, dims, constants and blocks."""
-        env = Env(self._shared)
-        self._top = Context(state, env, "", None, state.addresses, (), flow=chain_alone)
+        self._using = 0
+        """How many files are being read, each used by the one before."""
 
     def read_document(self, document: t.Document, lost: Iterable[str]) -> None:
         """Read all of a file; `lost` are names that it seems to declare where it has mistakes."""
@@ -102,24 +73,24 @@ class Declarer:
         for tree in declarations:
             try:
                 self.state.step(tree.span)
-                self._declare(tree, ctx or self._top)
+                self._declare(tree, ctx or self.shared.top)
             except Stop:
                 self._mark_broken(tree)
 
     def _mark_broken(self, tree: t.Declaration) -> None:
         for name in _declared([tree]):
-            found = self._top.env.get(name.name)
+            found = self.shared.top.env.get(name.name)
             if found is None or (isinstance(found, BlockDef) and not isinstance(tree, t.Block)):
-                self._top.env.set(name.name, BROKEN)
+                self.shared.top.env.set(name.name, BROKEN)
 
     def _declare(self, tree: t.Declaration, ctx: Context) -> None:
         match tree:
             case t.Network():
-                self._network(tree)
+                self.shared.network(tree)
             case t.Param():
-                self._param(tree)
+                self.shared.param(tree)
             case t.Dim():
-                self._dim(tree)
+                self.shared.dim(tree)
             case t.Use():
                 self._use(tree)
             case t.Modality():
@@ -127,7 +98,7 @@ class Declarer:
             case t.Let():
                 self._let(tree, ctx)
             case t.Block():
-                self._block(tree)
+                self.shared.block(tree)
             case t.SuperLayer():
                 self._superlayer(tree, ctx)
             case t.Fusion():
@@ -145,98 +116,38 @@ class Declarer:
             case t.RepeatDecl():
                 self._repeat(tree, ctx)
 
-    # -------------------------------------------------------------------- without layers
-
-    def _network(self, tree: t.Network) -> None:
-        if self.reading.named is not None:
-            self.state.stop(
-                "duplicate-name",
-                "a file describes one network",
-                tree.span,
-                notes=[Label(self.reading.named, "named here")],
-            )
-        self.reading.name, self.reading.named = tree.name.name, tree.span
-
-    def _share(self, name: t.Name, value: Datum) -> None:
-        """Bind a name that blocks see too."""
-        self._check_new(name)
-        self._shared.set(name.name, value, name.span)
-
-    def _check_new(self, name: t.Name) -> None:
-        if self._shared.here(name.name) is not None:
-            declared_twice(name, self._shared.span(name.name), self._top)
-        check_free(name, self._top)
-
-    def _param(self, tree: t.Param) -> None:
-        name = tree.name.name
-        self.reading.params.setdefault(name, tree.span)
-        default = constant(tree.default, self._top, words=EVERY_WORD)
-        value = _plain(self._settings.get(name, default))
-        widened = (_sort(value), _sort(default)) == ("an integer", "a number")
-        if _sort(value) != _sort(default) and not widened:
-            self.state.stop(
-                "bad-setting",
-                f"`{name}` is set to {spelt(value)}, which is {_sort(value)}",
-                tree.default.span,
-                f"its default is {_sort(default)}",
-                help=f"set it to {_sort(default)}",
-            )
-        self._share(tree.name, value)
-        self.reading.prelude.append(f"param {name} = {_constant_text(value)}")
-
-    def _dim(self, tree: t.Dim) -> None:
-        name = tree.name.name
-        if name == BATCH:
-            self.state.stop(
-                "name-taken", f"`{BATCH}` is the batch, which is never declared", tree.name.span
-            )
-        dim: Axis | Expr = symbol(name)
-        if tree.size is not None:
-            dim = Axis(name, integer(tree.size, self._top, 1, MAX_SIZE, "the size of a `dim`"))
-        self._share(tree.name, dim)
-        self.state.dims[name] = dim
-        size = f" = {int(dim)}" if isinstance(dim, Axis) else ""
-        self.reading.prelude.append(f"dim {name}{size}")
-
     def _use(self, tree: t.Use) -> None:
+        if self._using >= self.state.limits.depth:
+            self.state.blind = True
+            self.state.stop(
+                "too-large",
+                f"files use files more than {self._using} deep",
+                tree.span,
+                help="`--limit depth=N` raises the limit",
+            )
+        before = len(self.state.report)
         document = self._load(tree)
+        mistaken = len(self.state.report) > before
         if document is None:
+            self.state.blind |= mistaken
             return
-        for inner in document.declarations:
-            if isinstance(inner, (t.Block, t.Use, t.Network)) or (
-                isinstance(inner, t.Let) and not isinstance(inner.value, t.Chain)
-            ):
-                if not isinstance(inner, t.Network):
-                    self.read([inner])
-            else:
-                self.state.report.error(
-                    "not-a-block",
-                    "a file that is used may hold blocks and constants only",
-                    inner.span,
-                    notes=[Label(tree.span, "used here")],
-                )
-
-    def _block(self, tree: t.Block) -> None:
-        seen: set[str] = set()
-        for parameter in tree.parameters:
-            word = parameter.name.name
-            if word in OPS and word not in ROUTERS:
-                told = f"`{word}` is a layer; choose another name"
-                self.state.stop("name-taken", told, parameter.name.span)
-            if word in ("in", "len"):
-                told = f"`{word}` has a meaning of its own here"
-                self.state.stop("name-taken", told, parameter.name.span)
-            if word in seen:
-                told = f"parameter `{word}` is declared twice"
-                self.state.stop("duplicate-name", told, parameter.name.span)
-            seen.add(word)
-        self._share(tree.name, BlockDef(tree, self._shared))
-        self.reading.prelude.append(format_tree(tree))
-
-    # ----------------------------------------------------------------------- with layers
+        if mistaken:
+            self.state.lost |= seem_declared(document.span.source.text)
+        strange = next((d for d in document.declarations if not _is_shareable(d)), None)
+        if strange is not None:
+            self.state.tell(
+                "not-a-block",
+                "a file that is used may hold blocks and constants only",
+                tree.path.span,
+                notes=[Label(strange.span, "this is neither")],
+            )
+        self._using += 1
+        kept = (d for d in document.declarations if not isinstance(d, t.Network))
+        self.read(filter(_is_shareable, kept))
+        self._using -= 1
 
     def _modality(self, tree: t.Modality, ctx: Context) -> None:
-        self._check_new(tree.name)
+        self.shared.check_new(tree.name)
         if ctx.frames:
             self.state.stop(
                 "misplaced", "a modality is declared outside `each`", tree.span,
@@ -281,13 +192,13 @@ class Declarer:
         return integer(tree, ctx, 1, MAX_SIZE, "a size")
 
     def _let(self, tree: t.Let, ctx: Context) -> None:
-        self._check_new(tree.name)
+        self.shared.check_new(tree.name)
         name = tree.name.name
         if not self._makes_layers(tree.value, ctx):
             value = evaluate(tree.value, ctx)
             if sources(value) is None and not isinstance(value, PlaceArray):
-                self._share(tree.name, value)
-                self.reading.prelude.append(f"let {name} = {_constant_text(value)}")
+                self.shared.share(tree.name, value)
+                self.reading.prelude.append(f"let {name} = {constant_text(value)}")
                 return
         scope = self.state.enter(scopes.Let(address=name, parent=ctx.scope, span=tree.span))
         self.state.addresses.take(name)
@@ -316,7 +227,7 @@ class Declarer:
         name = tree.name.name
         meta = read_meta(tree.meta, "superlayer", ctx)
         if tree.count is None:
-            self._check_new(tree.name)
+            self.shared.check_new(tree.name)
             self.state.addresses.take(name)
             ctx.env.set(name, self._one(tree, name, None, meta, ctx))
             return
@@ -331,12 +242,12 @@ class Declarer:
         name, limit = tree.name.name, self.state.limits.repeat
         found = ctx.env.here(name)
         if not isinstance(tree.count, t.Range):
-            self._check_new(tree.name)
+            self.shared.check_new(tree.name)
             self.state.addresses.take(name)
             count = integer(tree.count, ctx, 1, limit, "the number of copies")
             return PlaceArray(name, [], tree.name.span), 0, count
         if not isinstance(found, PlaceArray):
-            self._check_new(tree.name)
+            self.shared.check_new(tree.name)
             self.state.addresses.take(name)
             found = PlaceArray(name, [], tree.name.span)
         first = integer(tree.count.low, ctx, 0, limit, "the first index")
@@ -367,7 +278,7 @@ class Declarer:
         return self._bodied(tree, address, inner, ctx)
 
     def _fusion(self, tree: t.Fusion, ctx: Context) -> None:
-        self._check_new(tree.name)
+        self.shared.check_new(tree.name)
         name = tree.name.name
         meta = read_meta(tree.meta, "fusion", ctx)
         scope = scopes.Fusion(address=name, parent=ctx.scope, span=tree.span, meta=meta)
@@ -474,19 +385,12 @@ class Declarer:
                 ctx.env.set(tree.variable.name, number)
             self.read(tree.declarations, ctx)
 
-    def check_settings(self) -> None:
-        """Report settings that no `param` takes."""
-        for name in self._settings:
-            if name not in self.reading.params:
-                known = ", ".join(f"`{p}`" for p in self.reading.params)
-                self.state.report.error(
-                    "unknown-setting",
-                    f"the network has no param `{name}`",
-                    None,
-                    origin=f"--set {name}",
-                    help=did_you_mean(name, self.reading.params)
-                    or (f"its params are {known}" if known else "it has none"),
-                )
+
+def _is_shareable(tree: t.Declaration) -> bool:
+    """Whether a file that others use may hold it."""
+    if isinstance(tree, t.Let):
+        return not isinstance(tree.value, t.Chain)
+    return isinstance(tree, (t.Block, t.Use, t.Network))
 
 
 def _declared(declarations: Iterable[t.Declaration]) -> Iterator[t.Name]:
@@ -501,30 +405,3 @@ def _declared(declarations: Iterable[t.Declaration]) -> Iterator[t.Name]:
                 pass
             case _:
                 yield tree.name
-
-
-def _plain(value: object) -> object:
-    """A setting as the text would have it: words for strings, tuples for lists."""
-    if isinstance(value, (list, tuple)):
-        return tuple(map(_plain, value))
-    return Word(value) if isinstance(value, str) else value
-
-
-def _sort(value: object) -> str:
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int):
-        return "an integer"
-    if isinstance(value, float):
-        return "a number"
-    return "a word" if isinstance(value, str) else "a list"
-
-
-def _constant_text(value: Datum) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_constant_text, value))}]"
-    if isinstance(value, (Expr, Axis)):
-        return axis_name(value) or str(value)
-    return str(value)

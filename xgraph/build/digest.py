@@ -1,12 +1,13 @@
 """Digests of what a scope holds: equal where two scopes hold the same layers wired alike.
 
 They tell `unbuild` whether a block call still holds what its block says, and which copies of an
-array are alike. Connections and routers do not count: a value is taken as its point's own.
+array are alike. Connections and routers do not count: a value is taken as its point's own. Nor
+does the order in which layers were added: each is known by its address within the scope.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import final
 
@@ -22,6 +23,14 @@ def plain(value: Value) -> Value:
     return value
 
 
+def own_value(graph: Graph, value: Value) -> Value:
+    """The own value behind merges, routers and the ends of `each`."""
+    value = plain(value)
+    while value.node.rebinds:
+        value = plain(graph.points[value.node.rebinds[value.index]])
+    return value
+
+
 def members(graph: Graph) -> dict[Scope, list[Node]]:
     """The nodes in each scope and those within it, oldest first."""
     found: dict[Scope, list[Node]] = {scope: [] for scope in graph.scopes}
@@ -31,77 +40,92 @@ def members(graph: Graph) -> dict[Scope, list[Node]]:
     return found
 
 
+def values_at(graph: Graph, address: str) -> list[Value]:
+    """The own values of a place: of its point or, where it has several values, of each."""
+    points = graph.points
+    if address in points:
+        return [plain(points[address])]
+    found: list[Value] = []
+    while (indexed := f"{address}[{len(found)}]") in points:
+        found.append(plain(points[indexed]))
+    return found
+
+
+def streams(graph: Graph) -> dict[str, Value]:
+    """The value of each point after all connections and routers, in the order of the text."""
+    found = {address: plain(value) for address, value in graph.points.items()}
+    order = {scope: i for i, scope in enumerate(graph.scopes)}
+
+    def place(node: Node) -> tuple[int, int]:
+        return (order.get(node.scope, 0) if node.scope else 0), node.id
+
+    for node in sorted((n for n in graph.nodes() if n.rebinds), key=place):
+        found |= zip(node.rebinds, node.outputs, strict=True)
+    return found
+
+
+def in_argument(node: Node, scope: Scope) -> bool:
+    """Whether a layer stands in an argument of a super-layer or fusion, before its body."""
+    inner = node.scope
+    while inner is not None and inner is not scope:
+        if isinstance(inner, Argument) and inner.parent is scope:
+            return True
+        inner = inner.parent
+    return False
+
+
 @final
 class Digester:
     """Digests the scopes of one graph."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, held: dict[Scope, list[Node]] | None = None) -> None:
         self._graph = graph
-        self._members = members(graph)
+        self._members = held if held is not None else members(graph)
+        self.final = streams(graph)
 
-    def own(self, value: Value) -> Value:
-        """The own value behind merges, routers and the ends of `each`."""
-        value = plain(value)
-        while value.node.rebinds:
-            value = plain(self._graph.points[value.node.rebinds[value.index]])
-        return value
-
-    def digest(self, scope: Scope, entries: Iterable[str]) -> str:
-        """`entries` are the names under which values enter, besides `in`."""
-        text: list[str] = []
+    def digest(self, scope: Scope, entries: Iterable[str] = ()) -> str:
+        """Of the body of `scope`; `entries` are the names under which values enter, besides
+        `in`."""
+        inside = [n for n in self._members.get(scope, []) if not in_argument(n, scope)]
         names = self._entries(scope, entries)
-        nodes = [n for n in self._members.get(scope, []) if not self._outside(n, scope)]
-        local = {node: number for number, node in enumerate(nodes)}
-        prefix = len(scope.address)
-        for node in nodes:
-            tokens = [self._token(self.own(v), local, names) for v in node.inputs]
-            text.append(
-                f"{node.address[prefix:]}|{node.op.name}|{dict(node.attrs)}|{node.ports}|{tokens}"
-            )
-        text += self._ends(scope, local, names)
+        return self._hash(scope, inside, names, values_at(self._graph, scope.address))
+
+    def arguments(self, scope: Scope) -> str:
+        """Of what flows into a super-layer or fusion."""
+        before = [n for n in self._members.get(scope, []) if in_argument(n, scope)]
+        return self._hash(scope, before, {}, values_at(self._graph, f"{scope.address}.in"))
+
+    def _hash(
+        self, scope: Scope, nodes: list[Node], names: dict[Value, str], ends: list[Value]
+    ) -> str:
+        cut = len(scope.address)
+        local = {node: node.address[cut:] or str(node.id) for node in nodes}
+
+        def token(value: Value) -> str:
+            if plain(value) in names:
+                return names[plain(value)]
+            own = own_value(self._graph, value)
+            if own.node in local:
+                return f"{local[own.node]}:{own.index}"
+            return f"outer {own.node.name}:{own.index}"
+
+        def lines() -> Iterator[str]:
+            for node, name in local.items():
+                tokens = [token(value) for value in node.inputs]
+                yield f"{name}|{node.op.name}|{dict(node.attrs)}|{node.ports}|{tokens}"
+
+        text = [*sorted(lines()), *map(token, ends)]
         return sha256("\n".join(text).encode()).hexdigest()[:24]
 
-    def _outside(self, node: Node, scope: Scope) -> bool:
-        """The layers of a super-layer's arguments stand before its body."""
-        return any(isinstance(s, Argument) and s.parent is scope for s in _upto(node, scope))
-
     def _entries(self, scope: Scope, entries: Iterable[str]) -> dict[Value, str]:
+        """What flows in, as it is after all that merges there, by its name. What is read past
+        that is another value, though it may be the same where nothing merges."""
         names: dict[Value, str] = {}
         for name in ("in", *entries):
-            for address in (f"{scope.address}.{name}", *self._indexed(scope, name)):
-                if address in self._graph.points:
-                    names.setdefault(
-                        self.own(self._graph.points[address]), address[len(scope.address) :]
-                    )
+            address = f"{scope.address}.{name}"
+            for index, value in enumerate(values_at(self._graph, address)):
+                names.setdefault(self.final.get(address, value), f".{name}[{index}]")
         return names
-
-    def _indexed(self, scope: Scope, name: str) -> list[str]:
-        found: list[str] = []
-        while (address := f"{scope.address}.{name}[{len(found)}]") in self._graph.points:
-            found.append(address)
-        return found
-
-    def _token(self, value: Value, local: dict[Node, int], names: dict[Value, str]) -> str:
-        if value.node in local:
-            return f"{local[value.node]}:{value.index}"
-        if value in names:
-            return names[value]
-        return f"outer {value.node.id}:{value.index}"
-
-    def _ends(self, scope: Scope, local: dict[Node, int], names: dict[Value, str]) -> list[str]:
-        """What comes out, and which labels stand where."""
-        ends = []
-        points = self._graph.points
-        if scope.address in points:
-            ends.append(self._token(self.own(points[scope.address]), local, names))
-        return ends
-
-
-def _upto(node: Node, scope: Scope) -> Iterable[Scope]:
-    for inner in node.scope.chain() if node.scope else ():
-        if inner is scope:
-            return
-        yield inner
 
 
 def call_digests(graph: Graph) -> dict[str, str]:

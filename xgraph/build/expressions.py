@@ -113,7 +113,9 @@ def _name(tree: t.Name, ctx: Context, words: Container[str]) -> Datum:
 
 
 def _constant(value: Datum, tree: t.Expression, ctx: Context) -> Datum:
-    if isinstance(value, (Place, PlaceArray, Flow, BlockDef)):
+    if isinstance(value, (PlaceArray, BlockDef)) or sources(value) is not None:
+        if is_broken(value):
+            raise Stop
         ctx.state.stop(
             "not-a-constant", f"`{format_tree(tree)}` is a value, not a number", tree.span
         )
@@ -233,7 +235,7 @@ def _member(base: Datum, tree: t.Member, ctx: Context) -> Datum:
         return base.members[name]
     if name == "out":
         return base
-    check_told(name, ctx)
+    check_told(tree.name.span.text, ctx)
     return ctx.state.stop(
         "unknown-point",
         f"`{format_tree(tree.base)}` has no point `{name}`",
@@ -260,7 +262,7 @@ def _index(base: Datum, tree: t.Index, ctx: Context) -> Datum:
         base = base.values
     items = base.items if isinstance(base, PlaceArray) else base
     if not isinstance(items, (list, tuple)):
-        if any(settled(source).proto.op is None for source in sources(items) or ()):
+        if is_broken(items):
             raise Stop
         ctx.state.stop(
             "bad-index", f"`{format_tree(tree.base)}` is no array or list", tree.base.span,
@@ -302,6 +304,21 @@ def sources(value: Datum) -> tuple[Source, ...] | None:
     if isinstance(value, Items):
         return value.sources
     return _joined(value) if isinstance(value, tuple) else None
+
+
+def is_broken(value: Datum) -> bool:
+    """Whether a datum stands for a value, or for what follows from one, in which a mistake was
+    reported."""
+    waiting = [settled(source).proto for source in sources(value) or ()]
+    seen = set(map(id, waiting))
+    while waiting:
+        proto = waiting.pop()
+        if proto.op is None:
+            return True
+        read = [settled(source).proto for source in proto.inputs]
+        waiting += [p for p in read if id(p) not in seen]
+        seen |= set(map(id, read))
+    return False
 
 
 def _joined(values: Sequence[Datum]) -> tuple[Source, ...] | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NoReturn
 
 from xgraph.build.binding import check_free, define
+from xgraph.build.blocks import bind, too_deep
 from xgraph.build.constants import spelt
-from xgraph.build.expressions import Datum, evaluate, integer, sources, stages, truth
+from xgraph.build.expressions import evaluate, integer, sources, stages, truth
 from xgraph.build.layers import Arguments, apply_layer, check_sole, not_callable, read_arguments
 from xgraph.build.lookup import needs_index, unknown_value
 from xgraph.build.model import (
@@ -23,12 +23,12 @@ from xgraph.build.model import (
     Stop,
 )  # fmt: skip
 from xgraph.build.state import Context
-from xgraph.diagnostics import Label, did_you_mean
+from xgraph.diagnostics import Label
 from xgraph.grammar import format_tree
 from xgraph.grammar import tree as t
 from xgraph.ir import scope as scopes
 from xgraph.ir.attrs import Word
-from xgraph.ops import OPS, ROUTERS, WORDS, layer_names
+from xgraph.ops import OPS, ROUTERS, layer_names
 from xgraph.source import Span
 
 _HIDDEN = "."
@@ -40,7 +40,8 @@ def chain(tree: t.Expression, ctx: Context, current: Flow | None, name: str | No
     parts = list(stages(tree, ctx))
     if name is not None:
         layers = parts[1:] if _is_value(parts[0], ctx) else parts
-        if len(layers) > 1:
+        # At the top nothing else would tell the layers within arguments from those of other `let`s.
+        if len(layers) > 1 or (not ctx.prefix and any(map(_holds_layers, layers))):
             address = f"{ctx.prefix}{name}"
             label = scopes.Label(address=address, parent=ctx.scope, span=tree.span)
             ctx = ctx.inside(ctx.state.enter(label))
@@ -54,6 +55,13 @@ def chain(tree: t.Expression, ctx: Context, current: Flow | None, name: str | No
             flow = Flow((ctx.state.broken(part.span, ctx.frames),))
     assert flow is not None
     return flow
+
+
+def _holds_layers(tree: t.Expression) -> bool:
+    """Whether a stage has chains among its arguments."""
+    return isinstance(tree, t.Call) and any(
+        isinstance(argument.value, (t.Chain, t.Repeat)) for argument in tree.arguments
+    )
 
 
 def chain_alone(tree: t.Expression, ctx: Context) -> Flow:
@@ -150,8 +158,8 @@ def _call(
 ) -> Flow:
     word = block.tree.name.name
     if ctx.depth >= ctx.state.limits.depth:
-        _too_deep(word, tree, ctx)
-    given, written = _bind(block, arguments, tree, ctx)
+        too_deep(word, tree, ctx)
+    given, written = bind(block, arguments, tree, ctx)
     plain = {k: given[k] for k in written if sources(given[k]) is None}
     order = [p.name.name for p in block.tree.parameters]
     local = name or ctx.names.fresh(word)
@@ -188,95 +196,11 @@ def _call(
     return out
 
 
-def _too_deep(word: str, tree: t.Expression, ctx: Context) -> NoReturn:
-    depth = ctx.state.limits.depth
-    if any(block == word for block, _ in ctx.state.calls):
-        ctx.state.stop(
-            "too-large", f"block `{word}` goes on calling itself, over {depth} deep", tree.span,
-            help="end it with an `if`, or write `repeat`",
-        )  # fmt: skip
-    ctx.state.stop(
-        "too-large", f"blocks are nested more than {depth} deep", tree.span,
-        help="`--limit depth=N` raises the limit",
-    )  # fmt: skip
-
-
 def _entry(name: str, place: Place, flow: Flow, span: Span, ctx: Context) -> Place:
     """What flows into a body, as points of it."""
     entry = Place(f"{place.address}.{name}", (), declared=span)
     register(entry, flow, span, ctx)
     return entry
-
-
-def _bind(
-    block: BlockDef, arguments: Arguments, tree: t.Expression, ctx: Context
-) -> tuple[dict[str, Datum], list[str]]:
-    """The parameters of a block by name, and which of them were given, in their order."""
-    parameters = block.tree.parameters
-    given: dict[str, Datum] = {}
-    in_order = sorted(
-        [(a.span.start, Flow((v,)), a) for v, a in arguments.values]
-        + [(a.span.start, v, a) for v, a in arguments.constants],
-        key=lambda entry: entry[0],
-    )
-    for number, (_, value, argument) in enumerate(in_order):
-        if number >= len(parameters):
-            ctx.state.stop(
-                "too-many-arguments",
-                f"block `{block.tree.name.name}` takes {_counted(len(parameters), 'argument')}",
-                argument.span,
-                notes=[Label(block.tree.name.span, "declared here")],
-                help=_parameters(block),
-            )
-        given[parameters[number].name.name] = value
-    known = [p.name.name for p in parameters]
-    for key, (value, argument) in arguments.named.items():
-        assert argument.name is not None
-        if key in given:
-            ctx.state.stop("duplicate-name", f"`{key}` is given twice", argument.name.span)
-        if key not in known:
-            ctx.state.stop(
-                "unknown-attribute",
-                f"block `{block.tree.name.name}` has no parameter `{key}`",
-                argument.name.span,
-                notes=[Label(block.tree.name.span, "declared here")],
-                help=did_you_mean(key, known) or _parameters(block),
-            )
-        given[key] = value
-    written = [key for key in known if key in given]
-    for parameter in parameters:
-        key = parameter.name.name
-        if key in given:
-            if isinstance(given[key], PlaceArray):
-                needs_index(given[key], tree.span, ctx)
-            continue
-        if parameter.default is None:
-            ctx.state.stop(
-                "missing-attribute",
-                f"block `{block.tree.name.name}` needs `{key}`",
-                tree.span,
-                notes=[Label(parameter.name.span, "declared here")],
-                help=_parameters(block),
-            )
-        defaults = replace(ctx, env=_with(block.env, given))
-        given[key] = evaluate(parameter.default, defaults, words=WORDS)
-    return given, written
-
-
-def _parameters(block: BlockDef) -> str:
-    named = ", ".join(map(format_tree, block.tree.parameters))
-    return f"it is `{block.tree.name.name}({named})`"
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count or 'no'} {word}{'' if count == 1 else 's'}"
-
-
-def _with(env: Env, names: dict[str, Datum]) -> Env:
-    new = Env(env)
-    for key, value in names.items():
-        new.set(key, value)
-    return new
 
 
 def _repeat(tree: t.Repeat, ctx: Context, current: Flow | None, name: str | None) -> Flow:

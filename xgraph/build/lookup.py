@@ -56,6 +56,8 @@ def unknown_value(name: t.Name, ctx: Context, advice: str | None = None) -> NoRe
             name.span,
             help=f"give it a value: `value -> {word}`",
         )
+    if name.span.text != word:  # it has characters that no name has, and that was told
+        raise Stop
     check_told(word, ctx)  # before the near ones are looked for, which takes long
     near = did_you_mean(word, ctx.env.names())
     _stop("unknown-name", f"nothing here is called `{word}`", name, ctx, near or advice)
@@ -75,6 +77,8 @@ def unknown_layer(name: t.Name, ctx: Context) -> NoReturn:
         if own
         else did_you_mean(word, [*layer_names(), *blocks]) or did_you_mean(word, ctx.env.names())
     )
+    if ctx.state.blind and near is None:
+        raise Stop
     _stop("unknown-op", f"no layer or block is called `{word}`", name, ctx, near)
 
 

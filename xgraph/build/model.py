@@ -21,7 +21,7 @@ Frames: TypeAlias = tuple[str, ...]
 
 
 @final
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Proto:
     """An op that will be applied. `op` is None where a mistake was reported: what depends on it
     is not looked at."""
@@ -54,7 +54,7 @@ class Wire:
 
 
 @final
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Point:
     """A named place: its own value, and its stream after the merges and routers so far."""
 
@@ -95,7 +95,7 @@ def settled(source: Source) -> Wire:
 
 
 @final
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Place:
     """What a label, super-layer, modality or `let` stands for: values, and the labels inside."""
 
@@ -112,7 +112,7 @@ class Place:
 
 
 @final
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class PlaceArray:
     """An array of super-layers or labels."""
 

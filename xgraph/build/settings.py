@@ -29,13 +29,13 @@ def read_settings(texts: Iterable[str]) -> dict[str, object]:
             )
         if name in found:
             raise fail("bad-setting", f"`{name}` is set twice", origin=f"--set {text}")
-        found[name] = _value(value.strip(), text)
+        found[name] = _value(name, value.strip())
     return found
 
 
-def _value(text: str, written: str) -> object:
+def _value(name: str, text: str) -> object:
     report = Report()
-    tree = parse_expression(Source(f"--set {written}", text), report)
+    tree = parse_expression(Source(f"--set {name}", text), report)
     report.raise_errors()
     assert tree is not None
     context = Context(State(report, Limits()), Env(), "", None, Names(), (), chain_alone)

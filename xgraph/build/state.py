@@ -47,7 +47,7 @@ def effort(op: OpSpec, inputs: int, attrs: Attrs) -> int:
     outputs = op.arity(attrs)
     if op.name not in ROUTERS:
         return inputs + outputs
-    parts = attrs.get("subspaces", 1)
+    parts = int(attrs.get("subspaces", 1))
     return 4 * inputs * outputs * parts * parts * (1 + len(attrs.get("layers", ())))
 
 
@@ -76,6 +76,8 @@ class State:
         """Unknown names that were reported."""
         self.lost: frozenset[str] = frozenset()
         """Names that stand in a text with mistakes of syntax as if they were declared."""
+        self.blind = False
+        """Whether a file that is used could not be read, so that blocks may be missing."""
         self.calls: list[tuple[str, Span]] = []
         """The calls of blocks that are being read, outermost first."""
         self._steps = 0

@@ -8,9 +8,9 @@ from math import prod
 from typing import final
 
 from xgraph.build.advice import advice
-from xgraph.build.declare import Reading
 from xgraph.build.model import Proto, Wire, settled
 from xgraph.build.names import written
+from xgraph.build.shared import Reading
 from xgraph.build.state import State, call_notes
 from xgraph.diagnostics import Label
 from xgraph.ir.graph import Graph, Node, Value
@@ -140,6 +140,7 @@ class Wiring:
                 scope=proto.scope,
                 span=proto.span,
                 rebinds=proto.rebinds,
+                id=proto.order,  # as old as its text, though it may have to wait for others
             )
         except Fault as fault:
             self._report(proto, fault, values)

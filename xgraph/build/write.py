@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xgraph.ir.attrs import Attrs, Init, Integers, Layer, Text
+from xgraph.ir.attrs import Attrs, Init, Integers, Layer, Real, Text
 from xgraph.ir.graph import Node
 from xgraph.ir.op import REQUIRED, OpSpec
 from xgraph.ir.scope import Meta
@@ -48,7 +48,14 @@ def _attr_text(op: OpSpec, name: str, value: Any) -> str:
         return f'"{value}"'
     if isinstance(kind, Integers):
         return f"[{', '.join(map(str, value))}]"
+    if isinstance(kind, Real) and isinstance(value, float):
+        return _real_text(value)
     return value_text(value)
+
+
+def _real_text(value: float) -> str:
+    """A number where integers are taken for real numbers too."""
+    return repr(value).removesuffix(".0")
 
 
 def value_text(value: Any) -> str:
@@ -62,7 +69,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, Axis):
         return value.name
     if isinstance(value, Init):
-        numbers = ", ".join(map(repr, value.args))
+        numbers = ", ".join(map(_real_text, value.args))
         return f"{value.name}({numbers})" if numbers else value.name
     return repr(value) if isinstance(value, float) else str(value)
 

@@ -1,189 +1,376 @@
-"""Joining layers into statements of a `.xg` body."""
+"""Joining layers into the statements of a `.xg` body.
+
+Layers come in the order in which they were made: what flows into a layer before its further
+inputs, those before the layer. So text is made as infix is from postfix: chains wait on a stack
+until a layer takes them, as what flows into it or as an argument. A layer with a label ends a
+statement; what flows on from a statement need not be named by the next.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, final
+from itertools import groupby
+from typing import Literal, TypeAlias, final
 
-from xgraph.build.digest import plain
+from xgraph.build.names import Names
+from xgraph.build.places import Frame, Places, starred
 from xgraph.ir.graph import Value
 
+Form = Literal["body", "chain", "layers", "layer"]
+"""What is written: statements; a chain; a chain of two layers or more, which its label gives a
+scope of its own; a single layer, whose address is its label."""
 
-class Reader(Protocol):
-    """What a writer asks of the document it writes for."""
+_REPEATED = 3
+"""So many equal stages in a row are written as a `repeat`."""
 
-    @property
-    def reads(self) -> Mapping[Value, int]: ...
 
-    @property
-    def final(self) -> Mapping[str, Value]: ...
+class NotWritable(Exception):
+    """These layers do not form what should be written; a block must hold them."""
 
-    @property
-    def array_sizes(self) -> Mapping[str, int]: ...
 
-    def ref(self, value: Value, frame: str) -> str: ...
+class Unlabelled(Exception):
+    """A label is needed above; it is noted, and the body must be written anew."""
 
 
 @final
 @dataclass
 class Item:
-    """A stage to write: a layer, a block call, a labelled chain or an array of labels."""
+    """A layer, a block call, a labelled chain or an array of labels, still to be written."""
 
     address: str
     text: str
+    """The stage without its values: `conv(32, 3)`."""
     inputs: list[Value]
-    named: list[tuple[str, Value]]
     results: list[Value]
-    label: str | None
-    extra: list[tuple[str, Value]] = field(default_factory=list)
-    """Parameters of a block that values are given for."""
-    chain: Callable[[list[Value]], str] | None = None
-    """For a labelled chain: its text, given what flows into it."""
+    named: list[tuple[str, Value]] = field(default_factory=list)
+    label: str | None = None
+    base: str = ""
+    """What it is numbered by where it has no label."""
+    is_itself: Callable[[], bool] = lambda: False
+    """Whether it owns anything that is found by its address."""
+    only_piped: bool = False
+    """Whether its `inputs` may only stand before it, as those of a block."""
+    is_array: bool = False
+    """A labelled `repeat`, which stands alone behind its label."""
+    parts: list[Item] | None = None
+    """The layers of a labelled chain."""
+    outlined: Callable[[], Item] | None = None
+    """Of a labelled chain: the call of a new block that holds the same."""
+
+
+@final
+@dataclass(frozen=True)
+class Stage:
+    """`joins`: it has values among its arguments, so no statement may begin with it."""
+
+    text: str
+    joins: bool = False
+
+
+@final
+@dataclass
+class Expr:
+    """A chain that nothing has taken yet. `flows`: it begins with what flows from the statement
+    before, `start`, which then needs no name."""
+
+    start: list[Value]
+    stages: list[Stage]
+    last: Item
+    flows: bool = False
+
+    @property
+    def results(self) -> list[Value]:
+        return self.last.results
+
+
+_Slot: TypeAlias = "tuple[str | None, Expr | Value]"
+"""An input as it will be written, and its name if it is given by one."""
 
 
 @final
 class Writer:
-    """Joins items into statements. `nested` ones have no labels: values read once are written
-    within the layer that reads them."""
+    """Writes one body or chain. `uses` counts how often a value is read, by items and from
+    elsewhere; without `names` the addresses of unlabelled layers are not looked at."""
 
     def __init__(
-        self, printer: Reader, frame: str, start: Sequence[Value], *, nested: bool
-    ) -> None:
-        self.printer = printer
-        self.frame = frame
-        self.nested = nested
-        self.statements: list[str] = []
-        self.current: list[Value] = list(start)
-        self.stages: list[str] = []
-        self.label: str | None = None
-        self.pending: dict[Value, str] = {}
-
-    def add(self, item: Item) -> None:
-        labelled = item.label is not None and not self.nested
-        given = [*item.inputs]
-        if item.chain is not None:
-            self._add_chain(item, labelled)
-            self.current = self._after(item)
-            return
-        values = [(None, v) for v in item.inputs[1:]] + [(n, v) for n, v in item.named + item.extra]
-        if given and given == self.current:
-            self._flow(item, labelled, [(n, v) for n, v in item.named + item.extra])
-        elif given and self.current == given[:1]:
-            self._flow(item, labelled, values, piped=True)
-        else:
-            self._begin(item, labelled)
-        self.current = self._after(item)
-
-    def _add_chain(self, item: Item, labelled: bool) -> None:
-        assert item.chain is not None
-        if item.inputs and item.inputs == self.current:
-            item.text = item.chain(item.inputs)
-            self._flow(item, labelled, [])
-            return
-        self._shelve()
-        self.label = item.label if labelled else None
-        self.stages = [item.chain([])]
-
-    def _after(self, item: Item) -> list[Value]:
-        if self.nested or len(item.results) != 1:
-            return item.results
-        value = self.printer.final.get(item.address, item.results[0])
-        return [plain(value)] if item.label is not None else item.results
-
-    def _flow(
         self,
-        item: Item,
-        labelled: bool,
-        values: Sequence[tuple[str | None, Value]],
+        places: Places,
+        frame: Frame | None,
+        flow: Sequence[Value],
+        form: Form,
         *,
-        piped: bool = False,
+        uses: Mapping[Value, int],
+        sizes: Mapping[str, int],
+        names: Names | None = None,
+        aliases: Mapping[Value | None, list[str]] | None = None,
     ) -> None:
-        text = self._with(item.text, values)
-        if labelled or (self.label is not None and self.stages):
-            if (values or piped) and not self.stages:
-                text = f"{self.printer.ref(self.current[0], self.frame)} -> {text}"
-            elif values or piped:
-                before = self.current[0]
-                self._close()
-                text = f"{self.printer.ref(before, self.frame)} -> {text}"
+        self._places = places
+        self._frame = frame
+        self._flow = list(flow)
+        self._form: Form = form
+        self._uses = uses
+        self._sizes = sizes
+        self._names = names
+        self._aliases = {value: list(labels) for value, labels in (aliases or {}).items()}
+        self._stack: list[Expr] = []
+        self.statements: list[str] = []
+        self._write_aliases(None)
+        self._write_aliases(*self._flow)
+
+    # ---------------------------------------------------------------------------- items
+
+    def add(self, item: Item, *, is_last: bool = False) -> None:
+        """Write the next item; `is_last` where it is the last of a chain."""
+        if item.parts is not None:
+            self._add_chain(item)
+            return
+        self._number(item)
+        slots, below = self._taken(item)
+        if item.label is not None and self._form == "body":
+            self._add_labelled(item, slots, below)
+            return
+        single = is_last and self._form == "layer"
+        self._settle(below, end=False)
+        self._stack.append(self._joined(item, slots, below, single=single))
+
+    def _number(self, item: Item) -> None:
+        """Have a label written where numbering would give another address."""
+        if item.label is not None or self._names is None:
+            return
+        made = self._names.fresh(item.base)
+        if made != item.address.rpartition(".")[2] and item.is_itself():
+            if self._form != "body":
+                raise NotWritable
+            self._places.need(item.address)
+            raise Unlabelled
+
+    def _taken(self, item: Item) -> tuple[list[_Slot], int]:
+        """The inputs of an item, those that wait on top of the stack as chains, and how many
+        chains remain below."""
+        operands = [(None, v) for v in item.inputs] + item.named
+        slots: list[_Slot] = []
+        below, end = len(self._stack), len(operands)
+        while end:
+            top = self._stack[below - 1] if below else None
+            size = len(top.results) if top else 0
+            group = operands[max(0, end - size) : end]
+            if top and self._is_whole(top, group):
+                slots.insert(0, (group[0][0], top))
+                below -= 1
+                end -= size
             else:
-                self._close()
-            self.label = item.label if labelled else None
-            self.stages.append(text)
+                slots.insert(0, operands[end - 1])
+                end -= 1
+        return slots, below
+
+    def _is_whole(self, expr: Expr, group: Sequence[tuple[str | None, Value]]) -> bool:
+        names = {name for name, _ in group}
+        return (
+            [value for _, value in group] == expr.results
+            and (names == {None} or len(group) == 1)
+            and all(self._uses.get(value) == 1 for value in expr.results)
+        )
+
+    # ------------------------------------------------------------------- layers and calls
+
+    def _joined(self, item: Item, slots: list[_Slot], below: int, *, single: bool) -> Expr:
+        """The chain that ends with `item`. `single`: `item` must be its only layer."""
+        lead = slots[0][1] if slots and slots[0][0] is None else None
+        if isinstance(lead, Expr):
+            if not single and self._pipes(item, lead, slots[1:], below):
+                return Expr(
+                    lead.start,
+                    [*lead.stages, self._stage(item, slots[1:])],
+                    item,
+                    lead.flows,
+                )
+            if single and (item.only_piped or not _positional(slots[1:])):
+                raise NotWritable
+            return Expr([], [self._stage(item, slots)], item)
+        if not below and self._continues(item, slots):
+            return self._from_flow(item, slots)
+        return self._from_names(item, slots)
+
+    def _pipes(self, item: Item, lead: Expr, rest: list[_Slot], below: int) -> bool:
+        """Whether `lead -> op(rest)` reads better than `op(lead, rest)`, or is needed."""
+        if item.only_piped or not _positional(rest):
+            return True
+        if self._form == "layers" and not below:
+            return True
+        chains = any(isinstance(value, Expr) for _, value in rest)
+        return lead.flows or (len(lead.stages) > 1 and not chains)
+
+    def _continues(self, item: Item, slots: list[_Slot]) -> bool:
+        """Whether an item goes on from what flows."""
+        first = [value for name, value in slots[: len(self._flow)] if name is None]
+        return bool(self._flow) and item.inputs != [] and first == self._flow
+
+    def _from_flow(self, item: Item, slots: list[_Slot]) -> Expr:
+        rest = slots[len(self._flow) :]
+        if not _positional(rest) and not (item.only_piped and rest):
+            return Expr(self._flow, [self._stage(item, rest)], item, flows=True)
+        if item.only_piped or len(self._flow) > 1:
+            return Expr(self._flow, [self._stage(item, rest)], item)
+        return Expr([], [self._stage(item, slots)], item)
+
+    def _from_names(self, item: Item, slots: list[_Slot]) -> Expr:
+        count = len(item.inputs)
+        if item.only_piped or count == 1:
+            return Expr(item.inputs, [self._stage(item, slots[count:])], item)
+        return Expr([], [self._stage(item, slots)], item)
+
+    def _add_labelled(self, item: Item, slots: list[_Slot], below: int) -> None:
+        """A layer with a label of its own: it alone may stand behind it."""
+        lead = slots[0][1] if slots and slots[0][0] is None else None
+        if isinstance(lead, Expr) and (item.only_piped or not _positional(slots[1:])):
+            self._settle(below)
+            self._emit(lead)
+            slots = [*((None, value) for value in lead.results), *slots[1:]]
+            below = 0
+        self._settle(below)
+        expr = self._joined(item, slots, below, single=True)
+        if item.is_array and not expr.flows:
+            self.statements.append(self._places.all_of(expr.start, self._frame))
+            expr.flows = True
+        self._emit(expr, item)
+
+    # ----------------------------------------------------------------------- labelled chains
+
+    def _add_chain(self, item: Item) -> None:
+        assert item.parts is not None
+        if self._form == "body" and self._stack:
+            top = self._stack.pop()
+            self._settle(len(self._stack))
+            self._stack = [top]
+        flow = self._stack[0].results if len(self._stack) == 1 else self._flow
+        try:
+            expr = self._within(item.parts, flow)
+        except NotWritable:
+            if item.outlined is None:
+                raise
+            self.add(item.outlined())
             return
-        if not self.stages and (values or piped):
-            self.stages.append(self.printer.ref(self.current[0], self.frame))
-        self.stages.append(text)
-
-    def _begin(self, item: Item, labelled: bool) -> None:
-        """Write a layer that does not read what flows."""
-        self._shelve()
-        values = [(None, v) for v in item.inputs] if len(item.inputs) > 1 else []
-        named = [(n, v) for n, v in item.named + item.extra]
-        if len(item.inputs) == 1:
-            text = f"{self._ref(item.inputs[0])} -> {self._with(item.text, named)}"
-        else:
-            text = self._with(item.text, [*values, *named])
-        self.label = item.label if labelled else None
-        self.stages = [text]
-
-    def _with(self, text: str, values: Sequence[tuple[str | None, Value]]) -> str:
-        if not values:
-            return text
-        given = [f"{n} = {self._ref(v)}" if n else self._ref(v) for n, v in values]
-        first = [g for g, (n, _) in zip(given, values, strict=True) if not n]
-        first = starred(first, self.printer.array_sizes)
-        last = [g for g, (n, _) in zip(given, values, strict=True) if n]
-        name, bracket, rest = text.partition("(")
-        inner = [rest[:-1]] if bracket and rest[:-1] else []
-        return f"{name}({', '.join([*first, *inner, *last])})"
-
-    def _ref(self, value: Value) -> str:
-        if plain(value) in self.pending:
-            return self.pending.pop(plain(value))
-        return self.printer.ref(value, self.frame)
-
-    def _shelve(self) -> None:
-        """Put the chain so far aside: for the layer that reads it, if it has no label."""
-        if not self.stages:
+        if self._form != "body":
+            self._stack.append(expr)
             return
-        read = self.printer.reads.get(self.current[0], 0) if len(self.current) == 1 else 0
-        if self.nested and read == 1:
-            self.pending[self.current[0]] = " -> ".join(self.stages)
-            self.stages = []
+        if expr.flows and self._stack:
+            self._emit(self._stack.pop())
+        self._settle(len(self._stack))
+        self._emit(expr, item)
+
+    def _within(self, parts: list[Item], flow: Sequence[Value]) -> Expr:
+        """The chain of the layers behind one label."""
+        writer = Writer(
+            self._places, self._frame, flow, "layers",
+            uses=self._uses, sizes=self._sizes, names=Names(),
+        )  # fmt: skip
+        for part in parts:
+            writer.add(part)
+        expr = writer.single()
+        nests = self._frame is None and len(parts) > 1  # as a `let` or output alone may
+        if len(expr.stages) < 2 and not nests:
+            raise NotWritable
+        return expr
+
+    def single(self) -> Expr:
+        """The one chain that all items came to."""
+        if len(self._stack) != 1:
+            raise NotWritable
+        return self._stack[0]
+
+    # ---------------------------------------------------------------------------- statements
+
+    def _settle(self, below: int, *, end: bool = True) -> None:
+        """Leave `below` chains on the stack, those that no layer took. At the `end` of a
+        statement nothing may wait: a layer read later gets a label."""
+        self._stack = self._stack[:below]
+        read = [e for e in self._stack if any(self._uses.get(v) for v in e.results)]
+        if not self._stack or (len(read) == below and not end):
             return
-        self._close()
+        if self._form != "body":
+            raise NotWritable
+        for expr in read:
+            self._places.need(expr.last.address)
+        if read:
+            raise Unlabelled
+        for expr in self._stack:
+            self._emit(expr)
+        self._stack = []
 
-    def _close(self) -> None:
-        if self.stages:
-            head = f"{self.label}: " if self.label else ""
-            self.statements.append(head + " -> ".join(self.stages))
-        self.stages, self.label = [], None
+    def _emit(self, expr: Expr, item: Item | None = None) -> None:
+        """Write a statement; what it gives flows on."""
+        if item is not None and item.label is not None:
+            self.statements.append(f"{item.label}: {self.render(expr)}")
+            self._flow = self._places.after(item.address)
+            self._write_aliases(*self._flow)
+            return
+        self.statements += self._lines(expr)
+        self._flow = expr.results
 
-    def finish(self, results: list[Value] | None) -> list[str]:
+    def _lines(self, expr: Expr) -> list[str]:
+        """An unlabelled statement, parted where a layer is repeated."""
+        lines: list[list[str]] = [[]]
+        after = False
+        for stage, run in groupby(expr.stages):
+            count = len(list(run))
+            repeated = count >= _REPEATED and not stage.joins
+            if lines[-1] and not stage.joins and (repeated or after):
+                lines.append([])
+            lines[-1] += (
+                [f"repeat {count} {{ {stage.text} }}"] if repeated else [stage.text] * count
+            )
+            after = repeated
+        lines[0] = [*self._start(expr), *lines[0]]
+        return [" -> ".join(line) for line in lines]
+
+    def render(self, expr: Expr, *, named: bool = False) -> str:
+        """The text of a chain; `named` where it stands within another, and nothing flows."""
+        return " -> ".join(
+            [*self._start(expr, named=named), *(stage.text for stage in expr.stages)]
+        )
+
+    def _start(self, expr: Expr, *, named: bool = False) -> list[str]:
+        if expr.start and (named or not expr.flows):
+            return [self._places.all_of(expr.start, self._frame)]
+        return []
+
+    def _stage(self, item: Item, slots: Sequence[_Slot]) -> Stage:
+        """The text of a layer with the values among its arguments."""
+        if not slots:
+            return Stage(item.text)
+        values = [self._slot(value) for name, value in slots if name is None]
+        named = [f"{name} = {self._slot(value)}" for name, value in slots if name is not None]
+        head, bracket, rest = item.text.partition("(")
+        own = [rest[:-1]] if bracket and rest[:-1] else []
+        parts = [*starred(values, self._sizes), *own, *named]
+        joins = bool(values) or (item.only_piped and bool(named))
+        return Stage(f"{head}({', '.join(parts)})", joins)
+
+    def _slot(self, value: Expr | Value) -> str:
+        if isinstance(value, Expr):
+            return self.render(value, named=True)
+        return self._places.ref(value, self._frame)
+
+    def _write_aliases(self, *values: Value | None) -> None:
+        """Write the labels that stand for values which have names already."""
+        for value in values:
+            for address in self._aliases.pop(value, ()):
+                name = self._places.ref(self._places.own(address), self._frame, address)
+                self.statements.append(f"{address.rpartition('.')[2]}: {name}")
+                self._flow = self._places.after(address)
+                self._write_aliases(*self._flow)
+
+    def finish(self, results: Sequence[Value]) -> list[str]:
         """All statements; the last gives `results`."""
-        self._close()
-        if results is not None and results != self.current and len(results) == 1:
-            self.statements.append(self.printer.ref(results[0], self.frame))
+        if self._stack:
+            last = self._stack.pop()
+            self._settle(len(self._stack))
+            self._emit(last)
+        if list(results) != self._flow:
+            self.statements.append(self._places.all_of(results, self._frame))
         return self.statements
 
 
-def starred(texts: list[str], sizes: Mapping[str, int]) -> list[str]:
-    """`path[0].c2, path[1].c2` as `path[*].c2` where that is the whole array."""
-    out: list[str] = []
-    position = 0
-    while position < len(texts):
-        found = re.match(r"^(\w+)\[0\]", texts[position])
-        size = sizes.get(found[1], 0) if found else 0
-        run = texts[position : position + size]
-        if found and size > 1:
-            rest = texts[position][found.end() :]
-            if run == [f"{found[1]}[{i}]{rest}" for i in range(size)]:
-                out.append(f"{found[1]}[*]{rest}")
-                position += size
-                continue
-        out.append(texts[position])
-        position += 1
-    return out
+def _positional(slots: Sequence[_Slot]) -> bool:
+    return any(name is None for name, _ in slots)

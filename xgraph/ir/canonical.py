@@ -45,7 +45,7 @@ def _records(graph: Graph) -> Iterator[str]:
         if node in numbers:
             continue
         record = _record(node, numbers)
-        number = count if _is_itself(node) else shared.setdefault(record, count)
+        number = count if is_itself(node) else shared.setdefault(record, count)
         numbers[node] = number
         if number == count:
             count += 1
@@ -96,7 +96,7 @@ def _plain(value: Any, table: OpTable | None = None) -> Any:
     return value
 
 
-def _is_itself(node: Node) -> bool:
+def is_itself(node: Node) -> bool:
     """Whether two nodes that look like this one are two things."""
     probe = _Probe(node.op.table)
     probe.apply(node.op, node.input_types, node.attrs)

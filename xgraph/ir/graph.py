@@ -217,18 +217,22 @@ class Graph:
         scope: Scope | None = None,
         span: Span | None = None,
         rebinds: tuple[str, ...] = (),
+        id: int | None = None,  # noqa: A002
     ) -> Node:
-        """Apply `op`; types are inferred here, and `Fault` says why it cannot be."""
+        """Apply `op`; types are inferred here, and `Fault` says why it cannot be. `id` tells its
+        age, where it is not the youngest."""
         values = tuple(inputs)
         if ports is None:
             ports = op.ports(len(values))
         if not isinstance(attrs, Attrs):
             attrs = op.check_attrs(attrs or {})
         types = infer_types(op, Args((v.type for v in values), ports), attrs)
-        node = Node(self._next, op, values, ports, attrs, address, scope, span, rebinds)
+        number = self._next if id is None else id
+        assert number not in self._nodes, f"there is a node {number}"
+        node = Node(number, op, values, ports, attrs, address, scope, span, rebinds)
         node.outputs = tuple(Value(node, i, t) for i, t in enumerate(types))
         self._nodes[node.id] = node
-        self._next += 1
+        self._next = max(self._next, number + 1)
         self._order = None
         self._dag.add_node(node.id, node=node)
         for index, value in enumerate(values):

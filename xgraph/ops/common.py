@@ -7,7 +7,7 @@ from typing import Any
 
 from xgraph.ir.attrs import Attrs, AttrValue, Init
 from xgraph.ir.op import Fault
-from xgraph.ir.types import Axis, Dim, Expr, TensorType, axis_name
+from xgraph.ir.types import BATCH, Axis, Dim, Expr, TensorType, axis_name
 
 ZEROS, ONES = Init("zeros"), Init("ones")
 GLOROT = Init("glorot_uniform")
@@ -32,7 +32,10 @@ def known(op: str, dim: Dim, what: str, index: int = 0) -> int:
             f"`{op}` needs to know {what}, and it is `{dim}`, known only when the network runs",
             id="unknown-size",
             input=index,
-            help=f"give it a size, as in `dim {name} = 39`, or reduce that axis first",
+            help=f"take its steps one by one, within `each {name} {{ ... }}`; or reduce it:"
+            f" `last({name})`, `reduce(mean, axis = {name})`; or fix it: `dim {name} = 39`"
+            if name != BATCH
+            else None,
         )
     return int(dim)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xgraph.ir.attrs import Attrs, AttrValue, AxisRef, Boolean, Integer, Real
 from xgraph.ir.op import Attr, Fault, OpSpec, Param, Types
+from xgraph.ir.types import product
 from xgraph.ops.common import ONES, ZEROS, axis_index, channels, known, same_type
 
 _EPS = Attr("eps", Real(0.0), 1e-5, "added to the variance")
@@ -82,6 +83,13 @@ def _resolve_gn(types: Types, a: Attrs) -> dict[str, AttrValue]:
     if count % a.groups:
         raise Fault(
             f"`groupnorm` cannot part {count} channels into {a.groups} groups",
+            id="bad-attribute",
+            attr="groups",
+        )
+    if product(types[0].features) == a.groups:
+        raise Fault(
+            f"`groupnorm` with {a.groups} groups would normalise each value by itself, and leave"
+            " nothing of it",
             id="bad-attribute",
             attr="groups",
         )
