@@ -60,7 +60,7 @@ def torch_outputs(module: Any, low: Graph, inputs: Arrays) -> Arrays:
     with torch.inference_mode():
         found = module(*(torch.from_numpy(inputs[name]) for name in low.inputs))
     values = found if isinstance(found, tuple) else (found,)
-    return {name: value.numpy() for name, value in zip(low.outputs, values, strict=True)}
+    return {name: value.detach().numpy() for name, value in zip(low.outputs, values, strict=True)}
 
 
 def distance(a: Mapping[str, NDArray[Any]], b: Mapping[str, NDArray[Any]]) -> float:

@@ -16,6 +16,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--networks", type=int, default=500, metavar="N", help="how many random networks (500)"
     )
     group.addoption(
+        "--first-network", type=int, default=0, metavar="N", help="the seed of the first (0)"
+    )
+    group.addoption(
         "--mutations", type=int, metavar="N", help="how many damaged variants are checked"
     )
     group.addoption(

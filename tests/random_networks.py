@@ -450,7 +450,10 @@ class _Author:
     def _alike(self, target: str, streams: dict[str, TensorType]) -> list[str]:
         """The target, and perhaps others of its type."""
         others = [p for p in self._points() if p != target and streams[p] == streams[target]]
-        return [target, *self.random.sample(others, min(len(others), self.random.choice((0, 0, 1))))]
+        return [
+            target,
+            *self.random.sample(others, min(len(others), self.random.choice((0, 0, 1)))),
+        ]
 
     def _route(self) -> str:
         router = self.random.choice(ROUTERS)

@@ -9,7 +9,8 @@ def test_costs_are_those_of_one_sample() -> None:
     summary = Summary(
         parse(
             "network n\nmodality x: [3, 8, 8]\n"
-            "superlayer a(x) { c: conv(4, 3, stride = 2) -> bn; flatten -> linear(10) }\noutput y = a\n"
+            "superlayer a(x) { c: conv(4, 3, stride = 2) -> bn; flatten -> linear(10) }\n"
+            "output y = a\n"
         )
     )
     assert summary.total.params == (3 * 4 * 9 + 4) + 2 * 4 + (64 * 10 + 10)
@@ -24,7 +25,8 @@ def test_costs_are_those_of_one_sample() -> None:
 def test_open_axes_stay_in_the_costs() -> None:
     summary = Summary(
         parse(
-            "network n\ndim T\nmodality x: [T, 6]\nlet h = x -> linear(5)\noutput y = h -> last(T)\n"
+            "network n\ndim T\nmodality x: [T, 6]\n"
+            "let h = x -> linear(5)\noutput y = h -> last(T)\n"
         )
     )
     assert str(summary.total.macs) == "30*T"

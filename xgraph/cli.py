@@ -17,7 +17,15 @@ import click
 
 from xgraph import __version__
 from xgraph.build import Limits, read_settings
-from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError, did_you_mean, render
+from xgraph.diagnostics import (
+    Diagnostic,
+    DiagnosticError,
+    InternalError,
+    Report,
+    did_you_mean,
+    render,
+)
+from xgraph.ir.graph import Graph
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -128,22 +136,36 @@ def check_(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_jso
     """
     from xgraph import driver
 
-    source, folder = driver.read_source(file)
-    graph, report = driver.check(
-        source, read_settings(settings), folder=folder, limits=_limits(limits)
-    )
+    try:
+        source, folder = driver.read_source(file)
+        graph, report = driver.check(
+            source, read_settings(settings), folder=folder, limits=_limits(limits)
+        )
+    except DiagnosticError as error:
+        if as_json:
+            _show_json(error.diagnostics)
+            sys.exit(1)
+        raise
     if as_json:
-        click.echo(json.dumps([_plain(d) for d in report], indent=2))
+        _show_json(report)
     else:
         _show(report)
+        _sum_up(file, graph, report)
     if report.errors:
-        if not as_json:
-            click.echo(_counted(report.errors, report.warnings), err=True)
         sys.exit(1)
-    if not as_json:
-        outputs = ", ".join(f"{name}: {value.type}" for name, value in graph.outputs.items())
-        noted = f" ({_counted([], report.warnings)})" if report.warnings else ""
-        click.echo(f"{file}: network {graph.name}, {outputs}{noted}")
+
+
+def _show_json(diagnostics: Iterable[Diagnostic]) -> None:
+    click.echo(json.dumps([_plain(d) for d in diagnostics], indent=2))
+
+
+def _sum_up(file: str, graph: Graph, report: Report) -> None:
+    if report.errors:
+        click.echo(_counted(report.errors, report.warnings), err=True)
+        return
+    outputs = ", ".join(f"{name}: {value.type}" for name, value in graph.outputs.items())
+    noted = f" ({_counted([], report.warnings)})" if report.warnings else ""
+    click.echo(f"{file}: network {graph.name}, {outputs}{noted}")
 
 
 def _counted(errors: list[Diagnostic], warnings: list[Diagnostic]) -> str:
@@ -186,7 +208,6 @@ def fmt(files: tuple[str, ...], only_check: bool) -> None:
 
     Example: xgraph fmt --check examples/*.xg
     """
-    from xgraph.diagnostics import Report
     from xgraph.driver import read_source
     from xgraph.files import write_whole
     from xgraph.grammar import format_document, parse

@@ -257,7 +257,8 @@ def run_module(low: Graph, arrays: Arrays, inputs: Arrays, device: str = "cpu") 
         reason = str(error).splitlines()[0]
         raise fail("run-failed", f"the module did not run: {reason}", origin=low.name) from None
     values = found if isinstance(found, tuple) else (found,)
-    return {name: value.cpu().numpy() for name, value in zip(low.outputs, values, strict=True)}
+    given_back = (value.detach().cpu().numpy() for value in values)
+    return dict(zip(low.outputs, given_back, strict=True))
 
 
 def run(

@@ -59,6 +59,7 @@ class Emitter:
         self._operators = Names()
         self._weights = weights
         self._constants: dict[tuple[object, ...], str] = {}
+        self._makers: dict[str, str] = {}
         self._sizes: dict[Dim, str] = {}
         self._axes: dict[Dim, tuple[str, int]] = {}
 
@@ -84,12 +85,18 @@ class Emitter:
         outputs = [""] * skip + [self.names.fresh(name)]
         node = onnx.helper.make_node(op, inputs, outputs, self._operators.fresh(name), **attrs)
         self.nodes.append(node)
+        self._makers[node.output[-1]] = op
         return node
+
+    def maker(self, name: str) -> str:
+        """The operator that gives `name`; nothing for inputs and tensors."""
+        return self._makers.get(name, "")
 
     def rename(self, node: onnx.NodeProto, name: str, output: str) -> None:
         """Give the last operator of a rule the names that are its graph node's."""
         node.name = self._operators.fresh(name)
         node.output[-1] = output
+        self._makers[output] = node.op_type
 
     def weight(self, name: str, param: Param) -> Array:
         """The value of a parameter."""

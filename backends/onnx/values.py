@@ -110,7 +110,7 @@ def einsum(site: Site) -> str:
 
 @rule("maxpool")
 def maxpool(site: Site) -> str:
-    x, window = _window(site, site.x, -inf)
+    x, window = _window(site, _unmerged(site), -inf)
     return site.op("MaxPool", x, **window)
 
 
@@ -118,13 +118,21 @@ def maxpool(site: Site) -> str:
 def avgpool(site: Site) -> str:
     """Each window's sum over its number of real cells. Where the border is uneven, both are
     means over a bordered value, of `x` and of ones."""
-    x, window = _window(site, site.x, 0.0)
-    if x == site.x:
+    start = _unmerged(site)
+    x, window = _window(site, start, 0.0)
+    if x == start:
         return site.op("AveragePool", x, **window)
     share, _ = _window(site, _ones_like_maps(site), 0.0)
     return site.op(
         "Div", site.op("AveragePool", x, **window), site.op("AveragePool", share, **window)
     )
+
+
+def _unmerged(site: Site) -> str:
+    """The input, kept apart from a border around it: ONNX Runtime makes one of zeros the
+    pooling's own (`PadFusion`), though that does not count in a maximum. `Max` of one value is
+    nothing that it would remove."""
+    return site.op("Max", site.x) if site.emitter.maker(site.x) == "Pad" else site.x
 
 
 def _window(site: Site, x: str, border: float) -> tuple[str, dict[str, Any]]:

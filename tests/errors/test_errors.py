@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from click.testing import CliRunner
 from text_cases import Case, read_cases
 
 from xgraph.cli import main
+from xgraph.diagnostics import InternalError
 
 CASES = list(read_cases(Path(__file__).parent / "cases"))
 SECONDS = 2.0
@@ -40,8 +42,7 @@ def test_what_a_user_sees(
     started = time.process_time()
     result = CliRunner().invoke(main, shlex.split(command), prog_name="xgraph")
     took = time.process_time() - started
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
+    assert result.exit_code in (0, 1, 2), result.output
     shown = _shown(result.output, result.exit_code, before, snapshot(tmp_path))
     if request.config.getoption("--update"):
         case.update(shown)
@@ -85,6 +86,32 @@ def _shown(output: str, code: int, before: dict[str, str], after: dict[str, str]
     lines += [f"changed {name}" for name in after if before.get(name, after[name]) != after[name]]
     lines += [f"removed {name}" for name in before if name not in after]
     return "\n".join(lines)
+
+
+def test_a_bug_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 3 and a request to report it, whatever went wrong."""
+    (tmp_path / "net.xg").write_text("modality x: [8]\noutput out = x\n")
+    for error in (KeyError("oops"), InternalError("build", "oops", "graph(...)"), RecursionError()):
+        monkeypatch.setattr("xgraph.driver.check", Mock(side_effect=error))
+        result = CliRunner().invoke(main, ["check", str(tmp_path / "net.xg")])
+        assert result.exit_code == 3
+        assert type(error).__name__ in result.output or "internal error in build" in result.output
+        assert "This is a bug in xgraph; please report it." in result.output
+
+
+def test_memory_that_runs_out_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.xg").write_text("modality x: [8]\noutput out = x\n")
+    monkeypatch.setattr("xgraph.driver.check", Mock(side_effect=MemoryError()))
+    result = CliRunner().invoke(main, ["check", str(tmp_path / "net.xg")])
+    assert result.exit_code == 1
+    assert result.output == "error[too-large]: this needs more memory than there is\n\n"
+
+
+def test_standard_input_is_named() -> None:
+    text = "modality x: [8]\noutput out = x -> rellu\n"
+    result = CliRunner().invoke(main, ["check", "-"], input=text)
+    assert result.exit_code == 1
+    assert " --> <stdin>:2:19\n" in result.output
 
 
 def test_every_case_has_a_name_of_its_own() -> None:

@@ -249,18 +249,18 @@ class Bodies:
 
     def _outlined(self, scope: Scope) -> Item:
         """The call of a new block that holds what `scope` holds."""
-        is_call = isinstance(scope, scopes.Call)
+        call = scope if isinstance(scope, scopes.Call) else None
         item = self._use(scope, "", "")
         free = self._free(scope, [*item.inputs, *(value for _, value in item.named)])
         given: dict[Value, str] = {}
-        if not is_call and not item.inputs and free:
+        if call is None and not item.inputs and free:
             given[free[0]] = "in"
             item.inputs, free = free[:1], free[1:]
         given |= zip(free, self._fresh_parameters(scope, len(free)), strict=True)
         item.named += [(given[value], value) for value in free]
-        values = scope.values if is_call else ()
+        values = call.values if call else ()
         frame = Frame(scope.address, is_block=True, given=given)
-        base = scope.block if is_call else _stem(scope.address)
+        base = call.block if call else _stem(scope.address)
         digest = self._digester.digest(scope, values)
         item.text = item.base = self._block(scope, frame, digest, base, item)
         return item

@@ -23,7 +23,7 @@ from xgraph.build.model import (
     Stop,
 )  # fmt: skip
 from xgraph.build.state import Context
-from xgraph.diagnostics import Label
+from xgraph.diagnostics import Label, did_you_mean
 from xgraph.grammar import format_tree
 from xgraph.grammar import tree as t
 from xgraph.ir import scope as scopes
@@ -128,7 +128,7 @@ def _apply(
     if isinstance(found, Broken):
         raise Stop
     if isinstance(found, Word):  # a parameter that names a layer: `block unit(f, act)`
-        function = replace(function, name=str(found))
+        function = _named(function, found, ctx)
         found = ctx.env.get(function.name)
     op = OPS.get(function.name) if found is None else None
     if op is not None and (op.hidden or op.name in ROUTERS):
@@ -146,6 +146,15 @@ def _apply(
         return _call(found, arguments, tree, ctx, current if takes else None, name)
     assert op is not None
     return apply_layer(op, arguments, tree, ctx, current if takes else None, name)
+
+
+def _named(function: t.Name, word: Word, ctx: Context) -> t.Name:
+    """The layer or block that a constant names."""
+    if ctx.env.get(word) is None and word not in layer_names():
+        told = f"`{function.name}` is `{word}`, and no layer or block is called so"
+        near = did_you_mean(word, layer_names())
+        ctx.state.stop("unknown-op", told, function.span, help=near)
+    return replace(function, name=str(word))
 
 
 def _call(

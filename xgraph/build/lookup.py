@@ -60,6 +60,8 @@ def unknown_value(name: t.Name, ctx: Context, advice: str | None = None) -> NoRe
         raise Stop
     check_told(word, ctx)  # before the near ones are looked for, which takes long
     near = did_you_mean(word, ctx.env.names())
+    if ctx.state.calls and word in ctx.state.declared:
+        near = "a block sees what it is given: make it a parameter, or take `in`, what flows in"
     _stop("unknown-name", f"nothing here is called `{word}`", name, ctx, near or advice)
 
 

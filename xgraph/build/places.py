@@ -7,7 +7,7 @@ depends on where it stands: a block sees nothing but what it is given.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -50,6 +50,7 @@ class Places:
         self._inner = {
             s.address for s in graph.scopes if isinstance(s, (scopes.Call, scopes.Label))
         }
+        self._away = dict(_away(graph))
         self._names: dict[Value, list[str]] = {}
         for address, value in self.final.items():
             self._names.setdefault(value, []).append(address)
@@ -134,14 +135,19 @@ class Places:
         return written_in(f"{node.address}{suffix}", frame) or dotted(node.address)
 
     def _is_hidden(self, address: str, frame: Frame | None) -> bool:
-        """Whether it is what flows into a block or label, or a parameter: read in there only."""
-        head, _, last = address.partition("[")[0].rpartition(".")
+        """Whether it can be read only in there: it is what flows into a block or label, a
+        parameter, or within a chain of which nothing but the end has a name."""
+        bare = address.partition("[")[0]
+        head, _, last = bare.rpartition(".")
         call = self._calls.get(head)
-        if not (last == "in" and head in self._inner) and not (call and last in call.values):
+        if (last == "in" and head in self._inner) or (call and last in call.values):
+            return not _is_within(frame, head)
+        parts = bare.split(".")
+        heads = (".".join(parts[: i + 1]) for i in range(len(parts)))
+        around = next((a for a in heads if a in self._away), None)
+        if around is None or (around == bare and self._away[bare]):
             return False
-        while frame is not None and frame.address != head:
-            frame = None if frame.is_block else frame.outer
-        return frame is None
+        return not _is_within(frame, around)
 
     def _rank(self, address: str, frame: Frame | None) -> tuple[int, int, int, int, int]:
         """The nearest name first, then the simplest, then the oldest."""
@@ -178,6 +184,25 @@ def written_in(address: str, frame: Frame | None) -> str | None:
 def dotted(address: str) -> str:
     """`path.0.c2` as `path[0].c2`."""
     return re.sub(r"\.(\d+)(?=\.|\[|$)", r"[\1]", address)
+
+
+def _away(graph: Graph) -> Iterator[tuple[str, bool]]:
+    """The blocks and labels that stand in no body, and whether their end has a name."""
+    for scope in graph.scopes:
+        inner = (scopes.Call, scopes.Label)
+        around = scope.parent
+        while isinstance(around, inner):
+            around = around.parent
+        bodied = around is None or isinstance(around, (scopes.SuperLayer, scopes.Fusion))
+        if isinstance(scope, inner) and not bodied:
+            yield scope.address, isinstance(around, scopes.Let)
+
+
+def _is_within(frame: Frame | None, address: str) -> bool:
+    """Whether a body stands at `address`, or in the one there."""
+    while frame is not None and frame.address != address:
+        frame = None if frame.is_block else frame.outer
+    return frame is not None
 
 
 def _given(value: Value, frame: Frame | None) -> str | None:

@@ -148,7 +148,7 @@ class Real(AttrKind):
                 self.high is None or value < self.high or (value == self.high and not self.below)
             )
             if low_ok and high_ok:
-                return float(value)
+                return float(value) + 0.0  # -0.0 and 0.0 are one value, and print alike
         raise ValueError(self.wanted)
 
     @property
