@@ -8,6 +8,7 @@ from math import prod
 from typing import Any, TypeAlias, final
 
 from xgraph.ir import attrs as kinds
+from xgraph.ir.attrs import Attrs
 from xgraph.ir.infer import infer_types
 from xgraph.ir.op import Args, Fault, OpSpec
 from xgraph.ir.types import BATCH, Axis, TensorType, evaluate
@@ -191,9 +192,13 @@ class Scene:
         op = OPS[stage.name]
         named = {port: self.chain(chain)[0] for port, chain in stage.named}
         ports = op.ports(len(given), named)
-        outputs = infer_types(
-            op, Args((*given, *named.values()), ports), op.check_attrs(_by_name(op, attrs))
+        inputs, checked = (
+            Args((*given, *named.values()), ports),
+            op.check_attrs(_by_name(op, attrs)),
         )
+        outputs = infer_types(op, inputs, checked)
+        if op.name == "slice":
+            _check_slice(op.resolved(inputs, checked), given[0])
         for t in outputs:
             _check_fits(t)
         return outputs
@@ -240,6 +245,14 @@ def _by_name(op: OpSpec, attrs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
         else:
             found[name or op.attrs[number].name] = value
     return found
+
+
+def _check_slice(attrs: Attrs, t: TensorType) -> None:
+    """A part of an open axis must lie within it, whatever the network runs with."""
+    for sizes in SIZES:
+        size = evaluate(t.features[attrs.axis], sizes)
+        if max(abs(attrs.start), abs(attrs.stop or 0)) > size:
+            raise Fault("it may be longer than the axis")
 
 
 def _check_fits(t: TensorType) -> None:

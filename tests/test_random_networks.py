@@ -158,9 +158,8 @@ def test_every_op_and_router_occurs() -> None:
 
 
 def test_a_failure_is_made_short() -> None:
-    text = random_network(3)
-    short = shrunk(text, lambda candidate: "embedding" in candidate)
-    assert len(short.splitlines()) < 5 < len(text.splitlines())
+    text = "modality x: [3]\nlet y = x -> relu -> tanh -> relu\nfusion z(x) {\n  relu\n}\n"
+    assert shrunk(text, lambda candidate: "tanh" in candidate) == "let y = x -> tanh\n"
 
 
 # ------------------------------------------------------------------- what such networks found
@@ -171,13 +170,6 @@ FOUND = {
         network found
         modality x: [2, 6]
         superlayer y(x) { scale(-1, -9) -> pad([[1, 2]]) -> maxpool([2]) }
-        output y
-    """,
-    # PyTorch's layer refuses groups of one number, which give what was added.
-    "groups of one number": """
-        network found
-        modality x: [4]
-        superlayer y(x) { groupnorm(4) }
         output y
     """,
     "a tensor of the network as its result": """

@@ -6,7 +6,7 @@ from xgraph.backends.torch.code import Code, binary, call, index, literal, metho
 from xgraph.backends.torch.layers import Pads, border, is_even, short
 from xgraph.backends.torch.registry import Site, rule
 from xgraph.backends.torch.shapes import reshaped
-from xgraph.ir.types import parse_dim
+from xgraph.ir.types import Expr, parse_dim
 from xgraph.ops.common import axis_index
 
 # ------------------------------------------------------------------------------- activations
@@ -176,12 +176,20 @@ def maxpool(s: Site) -> Code:
 def avgpool(s: Site) -> Code:
     kernel, stride, pads = s.attrs.kernel, s.attrs.stride, s.attrs.pad
     name = f"avg_pool{len(kernel)}d"
-    if _is_module_padding(kernel, pads):
+    if _is_module_padding(kernel, pads) and not _is_refused(s):
         padding = _padding(pads)
         counted: dict[str, object] = {"count_include_pad": False} if padding else {}
         return call(f"F.{name}", s.x, *_window(s), **padding, **counted)
     cells = [str(list(map(int, size))) for size in (kernel, stride)]
     return call(s.helper(f"padded_{name}"), s.x, *cells, f"[{border(pads)[1:-1]}]")
+
+
+def _is_refused(s: Site) -> bool:
+    """Whether maps are, or may be, smaller than the window: `avg_pool3d` takes none such, and
+    does not count the padding."""
+    kernel, sizes = s.attrs.kernel, s.type.shape[2:]
+    small = any(isinstance(d, Expr) or d < k for d, k in zip(sizes, kernel, strict=True))
+    return len(kernel) == 3 and small and any(map(any, s.attrs.pad))
 
 
 @rule("reduce")

@@ -85,6 +85,8 @@ def stage(
     match tree:
         case t.Name(name=word):
             found = ctx.env.get(word)
+            if isinstance(found, Broken):
+                raise Stop
             if found is None and current is None and word not in layer_names():
                 unknown_value(tree, ctx)
             if found is None or isinstance(found, (BlockDef, Word)):
