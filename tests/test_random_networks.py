@@ -172,6 +172,15 @@ FOUND = {
         superlayer y(x) { scale(-1, -9) -> pad([[1, 2]]) -> maxpool([2]) }
         output y
     """,
+    # One copy was written by a name that the other reads past its connection.
+    "copies that read one value by two names": """
+        network found
+        modality x: [4]
+        superlayer y[2](x) { p: relu; q: repeat 1 { tanh -> add(p) }; q[0] -> add(x) }
+        connect x -> y[1].in by add
+        connect y[1].in -> y[1].q[0].in by add
+        output y = mean(y[*])
+    """,
     "a tensor of the network as its result": """
         network found
         modality x: [3]

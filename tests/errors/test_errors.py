@@ -28,8 +28,8 @@ from xgraph.cli import main
 from xgraph.diagnostics import InternalError
 
 CASES = list(read_cases(Path(__file__).parent / "cases"))
-SECONDS = 2.0
-"""The longest that any input may keep the compiler busy."""
+SECONDS = 10.0
+"""Of processor time: what takes longer hangs. It is no measure of speed."""
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -100,14 +100,20 @@ class Digester:
     ) -> str:
         cut = len(scope.address)
         local = {node: node.address[cut:] or str(node.id) for node in nodes}
+        forms: dict[Value, set[Value]] = {}
+        for value in {plain(value) for node in nodes for value in node.inputs}:
+            forms.setdefault(own_value(self._graph, value), set()).add(value)
 
         def token(value: Value) -> str:
-            if plain(value) in names:
-                return names[plain(value)]
+            value = plain(value)
+            if value in names:
+                return names[value]
             own = own_value(self._graph, value)
-            if own.node in local:
-                return f"{local[own.node]}:{own.index}"
-            return f"outer {own.node.name}:{own.index}"
+            place = f"{local[own.node]}" if own.node in local else f"outer {own.node.name}"
+            # Where some layers read a value merged and others do not, the copy in which nothing
+            # merges does not tell by which name each reads it.
+            merged = value.node.rebinds[value.index][cut:] if value != own else ""
+            return f"{place}:{own.index}" + (f" at {merged}" if len(forms.get(own, ())) > 1 else "")
 
         def lines() -> Iterator[str]:
             for node, name in local.items():

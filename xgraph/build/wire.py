@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from math import prod
 from typing import final
 
+import networkx as nx
+
 from xgraph.build.advice import advice
 from xgraph.build.model import Proto, Wire, settled
 from xgraph.build.names import written
@@ -79,33 +81,21 @@ class Wiring:
 
     def _report_cycles(self, left: set[int]) -> None:
         """Report the circles among the protos that are `left`, one for each set of connections."""
+        reads = nx.DiGraph(
+            (number, wire.proto.order)
+            for number in sorted(left)
+            for wire in self._inputs[number]
+            if wire.proto.order in left
+        )
         for _ in range(_CYCLES):
-            circle = self._circle(left)
-            if circle is None:
+            try:
+                circle = [number for number, _ in nx.find_cycle(reads)]
+            except nx.NetworkXNoCycle:
                 return
             links = self._links(circle)
             self._report_cycle(circle, links)
-            left -= {n for n in left if self.state.protos[n].scope in links} or set(circle)
-
-    def _circle(self, left: set[int]) -> list[int] | None:
-        """Protos of `left` that read one another in turn."""
-        steps: dict[int, int] = {}
-        done: set[int] = set()
-        for start in sorted(left):
-            number: int | None = start
-            while number is not None and number not in done:
-                if number in steps:
-                    trail = list(steps)
-                    return trail[trail.index(number) :]
-                steps[number] = len(steps)
-                number = self._before(number, left, done)
-            done |= set(steps)
-            steps.clear()
-        return None
-
-    def _before(self, number: int, left: set[int], done: set[int]) -> int | None:
-        read = (wire.proto.order for wire in self._inputs[number])
-        return next((n for n in read if n in left and n not in done), None)
+            linked = [number for number in reads if self.state.protos[number].scope in links]
+            reads.remove_nodes_from(linked or circle)
 
     def _links(self, circle: list[int]) -> list[Connect | Route]:
         scopes = dict.fromkeys(self.state.protos[n].scope for n in sorted(circle))
