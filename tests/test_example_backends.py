@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from agreement import TOLERANCE, Arrays, differences, distance, random_weights, torch_outputs
 
@@ -76,6 +77,7 @@ def test_pytorch_and_onnx_runtime_agree(name: str, settings: dict[str, object]) 
     for batch in (1, 3):
         inputs = sample_inputs(low, batch, seed=batch)
         found = session.run(inputs)
+        assert all(np.isfinite(value).all() for value in found.values())
         assert distance(torch_outputs(module, low, inputs), found) < TOLERANCE
 
 

@@ -18,10 +18,19 @@ FilePath: TypeAlias = str | os.PathLike[str]
 
 MAX_TEXT = 16 * 2**20
 """The most bytes a text may have."""
+_MADE = frozenset({".py", ".onnx", ".safetensors", ".npz", ".npy", ".ir", ".pt", ".pth"})
+"""What xgraph and its like write: never a network to read."""
 
 
 def read_text(path: FilePath) -> Source:
     """The text at `path`, which must be UTF-8; a byte order mark before it is left out."""
+    if Path(path).suffix.lower() in _MADE:
+        raise fail(
+            "not-a-network",
+            f"a network is wanted here, and a `{Path(path).suffix}` file is none",
+            origin=os.fspath(path),
+            help="give the `.xg` file that describes it",
+        )
     data = _read(path)
     if len(data) > MAX_TEXT:
         raise fail(

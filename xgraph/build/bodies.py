@@ -251,7 +251,7 @@ class Bodies:
         """The call of a new block that holds what `scope` holds."""
         call = scope if isinstance(scope, scopes.Call) else None
         item = self._use(scope, "", "")
-        free = self._free(scope, [*item.inputs, *(value for _, value in item.named)])
+        free = self._free(scope)
         given: dict[Value, str] = {}
         if call is None and not item.inputs and free:
             given[free[0]] = "in"
@@ -265,10 +265,11 @@ class Bodies:
         item.text = item.base = self._block(scope, frame, digest, base, item)
         return item
 
-    def _free(self, scope: Scope, known: list[Value]) -> list[Value]:
-        """The values that layers of a scope read from outside, in order."""
+    def _free(self, scope: Scope) -> list[Value]:
+        """The values that layers of a scope read from outside, in order. What merges where they
+        enter is within."""
         nodes, head = self._members[scope], f"{scope.address}."
-        inside = {value for node in nodes for value in node.outputs} | set(known)
+        inside = {value for node in nodes for value in node.outputs}
         inside |= {v for a, v in self._places.final.items() if a.startswith(head)}
         read = (plain(v) for node in nodes for v in node.inputs)
         return list(dict.fromkeys(v for v in read if v not in inside))
