@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from math import prod
 from typing import final
 
-import networkx as nx
-
 from xgraph.build.advice import advice
 from xgraph.build.model import Proto, Wire, settled
 from xgraph.build.names import written
@@ -17,6 +15,7 @@ from xgraph.build.state import State, call_notes
 from xgraph.diagnostics import Label
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.op import Fault
+from xgraph.ir.order import find_circle
 from xgraph.ir.scope import Call, Connect, Fusion, Modality, Route, Scope, SuperLayer
 from xgraph.ops.common import shape
 from xgraph.source import Span
@@ -81,21 +80,19 @@ class Wiring:
 
     def _report_cycles(self, left: set[int]) -> None:
         """Report the circles among the protos that are `left`, one for each set of connections."""
-        reads = nx.DiGraph(
-            (number, wire.proto.order)
-            for number in sorted(left)
-            for wire in self._inputs[number]
-            if wire.proto.order in left
-        )
         for _ in range(_CYCLES):
-            try:
-                circle = [number for number, _ in nx.find_cycle(reads)]
-            except nx.NetworkXNoCycle:
+            circle = find_circle(
+                (number, wire.proto.order)
+                for number in sorted(left)
+                for wire in self._inputs[number]
+                if wire.proto.order in left
+            )
+            if not circle:
                 return
             links = self._links(circle)
             self._report_cycle(circle, links)
-            linked = [number for number in reads if self.state.protos[number].scope in links]
-            reads.remove_nodes_from(linked or circle)
+            linked = {number for number in left if self.state.protos[number].scope in links}
+            left -= linked or set(circle)
 
     def _links(self, circle: list[int]) -> list[Connect | Route]:
         scopes = dict.fromkeys(self.state.protos[n].scope for n in sorted(circle))
