@@ -6,6 +6,7 @@ The only room that imports lark.
 from xgraph.grammar.format import format_document, format_tree
 from xgraph.grammar.lexer import KEYWORDS
 from xgraph.grammar.parser import VERSION, parse, parse_expression
+from xgraph.grammar.rewrite import parts, rewritten
 from xgraph.grammar.tree import SYNTHETIC
 
 __all__ = [
@@ -16,4 +17,6 @@ __all__ = [
     "format_tree",
     "parse",
     "parse_expression",
+    "parts",
+    "rewritten",
 ]

@@ -11,28 +11,29 @@ from xgraph.grammar.tree import Tree
 T = TypeVar("T", bound=Tree)
 
 
-def rewritten(tree: T, change: Callable[[Tree], Tree]) -> T:
-    """`tree` with `change` applied to each part, the inner ones first; what `change` gives back
-    as it was stays the same object."""
-    new: Any = change(_with_parts(tree, change))
-    return new
+_NAMING = frozenset({"name", "function", "key", "variable", "router", "axis", "by", "dtype"})
+"""Fields whose names stand for no value: they declare something, or call it."""
 
 
-def _with_parts(tree: T, change: Callable[[Tree], Tree]) -> T:
+def rewritten(tree: T, change: Callable[[Tree], Tree], *, values_only: bool = False) -> T:
+    """`tree` with `change` applied to each part, the inner ones first, and kept as the same
+    object where nothing changed. With `values_only`, names that stand for no value are left out."""
     changed = {}
     for field in fields(tree):
         old = getattr(tree, field.name)
-        new = _part(old, change)
-        if new is not old:
-            changed[field.name] = new
-    return replace(tree, **changed) if changed else tree
+        if not (values_only and field.name in _NAMING):
+            new = _part(old, change, values_only)
+            if new is not old:
+                changed[field.name] = new
+    made: Any = change(replace(tree, **changed) if changed else tree)
+    return made
 
 
-def _part(part: Any, change: Callable[[Tree], Tree]) -> Any:
+def _part(part: Any, change: Callable[[Tree], Tree], values_only: bool) -> Any:
     if isinstance(part, Tree):
-        return rewritten(part, change)
+        return rewritten(part, change, values_only=values_only)
     if isinstance(part, tuple):
-        new = tuple(_part(item, change) for item in part)
+        new = tuple(_part(item, change, values_only) for item in part)
         return part if all(a is b for a, b in zip(new, part, strict=True)) else new
     return part
 

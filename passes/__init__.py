@@ -1,5 +1,27 @@
-"""Passes: each a function of the graph that gives a graph, one file a pass."""
+"""Passes: each a function of the graph that gives a graph, one file a pass.
 
+Those that work on the architecture are known by name and can be put in a row (`pipeline`); `lower`
+leads from there to the tensor level.
+"""
+
+from xgraph.passes.contract import (
+    FunctionPass,
+    Option,
+    Pass,
+    PassResult,
+    known_passes,
+    option,
+    options,
+    register,
+)
 from xgraph.passes.lower import lower
+from xgraph.passes.multipath import Multipath
+from xgraph.passes.pipeline import Pipeline, written
+from xgraph.passes.places import Place, aligned, block_ends
+from xgraph.passes.route import RouteStreams
 
-__all__ = ["lower"]
+__all__ = [
+    "FunctionPass", "Multipath", "Option", "Pass", "PassResult", "Pipeline", "Place",
+    "RouteStreams", "aligned", "block_ends", "known_passes", "lower", "option", "options",
+    "register", "written",
+]  # fmt: skip

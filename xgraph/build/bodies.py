@@ -268,11 +268,21 @@ class Bodies:
     def _free(self, scope: Scope) -> list[Value]:
         """The values that layers of a scope read from outside, in order. What merges where they
         enter is within."""
-        nodes, head = self._members[scope], f"{scope.address}."
+        nodes = self._members[scope]
         inside = {value for node in nodes for value in node.outputs}
-        inside |= {v for a, v in self._places.final.items() if a.startswith(head)}
+        inside |= set(self._entering(scope))
         read = (plain(v) for node in nodes for v in node.inputs)
         return list(dict.fromkeys(v for v in read if v not in inside))
+
+    def _entering(self, scope: Scope) -> Iterator[Value]:
+        """What flows in by a name, and what merges with it in there."""
+        values = scope.values if isinstance(scope, scopes.Call) else ()
+        head = f"{scope.address}."
+        for address, value in self._places.final.items():
+            if address.startswith(head):
+                entry = address[len(head) :].partition("[")[0]
+                if value.node.rebinds or entry in ("in", *values):
+                    yield value
 
     def _fresh_parameters(self, scope: Scope, count: int) -> list[str]:
         taken = {part for node in self._members[scope] for part in node.address.split(".")}

@@ -8,7 +8,7 @@ that need a label and have none get their own name as one, which leaves every ad
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TypeAlias, final
 
@@ -28,9 +28,15 @@ from xgraph.source import Source
 Bodied: TypeAlias = scopes.SuperLayer | scopes.Fusion
 
 
-def unbuild(graph: Graph) -> str:
-    """The `.xg` text of an architecture-level graph, in canonical form."""
-    text = _Printer(graph).run()
+def unbuild(graph: Graph, labels: Iterable[str] = ()) -> str:
+    """The `.xg` text of an architecture-level graph, in canonical form.
+
+    `labels` are addresses of layers that get their own name as a label, so that declarations that
+    are added to the text can name them.
+    """
+    printer = _Printer(graph)
+    printer.need(*labels)
+    text = printer.run()
     report = Report()
     document = parse(Source("<graph>", text), report)
     if report.errors:
@@ -52,11 +58,12 @@ class _Printer:
         self.pieces = self._pieces(digester)
         for scope in graph.scopes:
             if isinstance(scope, scopes.Connect):
-                self._need(scope.source, *scope.targets)
+                self.need(scope.source, *scope.targets)
             elif isinstance(scope, scopes.Route):
-                self._need(*scope.sources, *scope.targets)
+                self.need(*scope.sources, *scope.targets)
 
-    def _need(self, *addresses: str) -> None:
+    def need(self, *addresses: str) -> None:
+        """Have the labels of places written."""
         for address in addresses:
             self.places.need(address)
 

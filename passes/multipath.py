@@ -1,0 +1,128 @@
+"""`multipath`: one super-layer becomes parallel paths with weights of their own (Tissera et al.,
+"End-to-end data-dependent routing in multi-path neural networks", 2021, section 4).
+
+What is read of the one is read of the mean of all. A fusion that takes nothing but the
+super-layer goes into every path, so that the heads are averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+from xgraph.diagnostics import fail
+from xgraph.grammar import SYNTHETIC
+from xgraph.grammar import tree as t
+from xgraph.ir.graph import Graph
+from xgraph.passes.contract import Pass, option, register
+from xgraph.passes.redeclare import (
+    expression,
+    held,
+    mentions,
+    name,
+    redeclared,
+    renamed,
+    replaced,
+    sole,
+    with_names,
+)
+
+
+@register
+@final
+@dataclass(frozen=True)
+class Multipath(Pass):
+    """Multiply a super-layer into parallel paths, and average what they give."""
+
+    name = "multipath"
+    example = "multipath{paths=2 stem=stem}"
+    paths: int = option(2, "how many paths", low=1, high=10_000)
+    net: str | None = option(None, "the super-layer; the only one if it is not named")
+    to: str = option("path", "what the array of paths is called")
+    stem: str | None = option(None, "a label: what is up to there is shared by all paths")
+    merge: Literal["mean", "add", "max", "mul", "concat"] = option(
+        "mean", "how the paths come together"
+    )
+
+    def apply(self, graph: Graph) -> Graph:
+        return redeclared(graph, self._edit, self.name)
+
+    def _edit(self, document: t.Document) -> t.Document:
+        net = sole(document, t.SuperLayer, self.net, self.name, "super-layer")
+        _check_alone(document, net)
+        joined = expression(f"{self.merge}({self.to}[*])", self.name)
+        head = _head(document, net)
+        path = replace(
+            net, name=name(self.to), count=t.Number(value=self.paths, span=SYNTHETIC), meta=()
+        )
+        names = {net.name.name: joined}
+        if head is not None:
+            names[head.name.name] = joined
+            document = replaced(document, head)
+            path = replace(path, body=_appended(path.body, head.body))
+        lets: tuple[t.Let, ...] = ()
+        if self.stem is not None:
+            stem, path = self._parted(path, self.stem)
+            lets = (stem,)
+        return renamed(replaced(document, net, *lets, path), names)
+
+    def _parted(self, path: t.SuperLayer, label: str) -> tuple[t.Let, t.SuperLayer]:
+        """The stem as a `let`, and the path without it."""
+        statements = path.body.statements
+        ends = [i + 1 for i, s in enumerate(statements) if _label(s) == label]
+        chains = [s.chain for s in statements[: ends[0]] if isinstance(s, t.Stage)] if ends else []
+        if not ends or len(chains) < ends[0] or len(path.arguments) != 1:
+            raise fail(
+                "unfit-network",
+                f"the super-layer does not begin with a stem that ends at a label `{label}`",
+                span=path.span,
+                help="label the last of the layers that all paths share: `stem: conv(16, 3)`",
+            )
+        stages = [path.arguments[0], *chains]
+        flat = [part for c in stages for part in (c.stages if isinstance(c, t.Chain) else (c,))]
+        stem = t.Let(
+            name=name(label), value=t.Chain(stages=tuple(flat), span=SYNTHETIC), span=SYNTHETIC
+        )
+        rest = replace(path.body, statements=statements[ends[0] :], span=SYNTHETIC)
+        return stem, replace(path, arguments=(name(label),), body=rest)
+
+
+def _label(statement: t.Statement) -> str | None:
+    found = statement.label if isinstance(statement, t.Stage) else None
+    return found.name.name if found is not None else None
+
+
+def _check_alone(document: t.Document, net: t.SuperLayer) -> None:
+    """Connections and routers of the one path do not say what they mean for many."""
+    hooks: Sequence[t.Connect | t.Route] = [*held(document, t.Connect), *held(document, t.Route)]
+    for hook in hooks:
+        if mentions(hook, net.name.name):
+            raise fail(
+                "unfit-network",
+                f"`{net.name.name}` has connections or routers already",
+                span=hook.span,
+                help="multiply the plain network first, then connect its paths",
+            )
+    if net.count is not None:
+        raise fail("unfit-network", f"`{net.name.name}` is an array already", span=net.span)
+
+
+def _head(document: t.Document, net: t.SuperLayer) -> t.Fusion | None:
+    """The fusion that takes nothing but the super-layer."""
+    for fusion in held(document, t.Fusion):
+        if fusion.arguments == (net.name,):
+            return fusion
+    return None
+
+
+def _appended(body: t.Body, tail: t.Body) -> t.Body:
+    """`body` followed by `tail`, whose `in` is the end of `body`."""
+    statements = body.statements
+    if statements and mentions(tail, "in"):
+        end, label = statements[-1], _label(statements[-1]) or "trunk"
+        if isinstance(end, t.Stage) and end.label is None:
+            end = replace(end, label=t.Label(name=name(label), span=SYNTHETIC))
+        statements = (*statements[:-1], end)
+        tail = with_names(tail, {"in": name(label)})
+    return replace(body, statements=(*statements, *tail.statements), span=SYNTHETIC)

@@ -1,0 +1,161 @@
+"""How passes change a network: in the language it is written in.
+
+A pass reads the graph (shapes, widths, who reads what) and says what it wants as declarations.
+The text of the graph is edited as a syntax tree, printed, and built anew, so that what a pass
+makes is what a person would have written, with the meaning and the checks of the language, and a
+mistake shows the line in which it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from xgraph.build import Limits, build_source, unbuild
+from xgraph.diagnostics import Report, fail
+from xgraph.grammar import format_document, parse, parse_expression, parts, rewritten
+from xgraph.grammar import tree as t
+from xgraph.ir.graph import Graph
+from xgraph.source import Source
+
+Edit = Callable[[t.Document], t.Document]
+D = TypeVar("D", bound="t.Declaration")
+T = TypeVar("T", bound=t.Tree)
+
+_LIMITS = Limits(nodes=10**7, steps=10**8, repeat=10**6)
+"""What a pass makes is bounded by what it was given, which had limits of its own."""
+
+
+def redeclared(graph: Graph, edit: Edit, step: str, labels: Iterable[str] = ()) -> Graph:
+    """The graph of `graph`'s text after `edit`. `step` says in diagnostics where that text is
+    from; `labels` are layers that the edit names."""
+    text = format_document(edit(document_of(graph, labels)))
+    report = Report()
+    made = build_source(Source(f"{graph.name} after {step}", text), report=report, limits=_LIMITS)
+    report.raise_errors()
+    return made
+
+
+def document_of(graph: Graph, labels: Iterable[str] = ()) -> t.Document:
+    """The syntax tree of a graph, with the blocks that it holds in reserve."""
+    document = _read(unbuild(graph, labels))
+    present = {named(d) for d in document.declarations}
+    spare = [d for part in graph.prelude for d in _read(part).declarations]
+    spare = [d for d in spare if isinstance(d, t.Block) and named(d) not in present]
+    network, *rest = document.declarations
+    return replace(document, declarations=(network, *spare, *rest))
+
+
+def declarations(text: str, step: str) -> tuple[t.Declaration, ...]:
+    """The declarations that a text holds; its mistakes are raised."""
+    report = Report()
+    found = parse(Source(step, text), report)
+    report.raise_errors()
+    return found.declarations
+
+
+def _read(text: str) -> t.Document:
+    return parse(Source("<graph>", text), Report())
+
+
+def named(declaration: t.Declaration) -> str | None:
+    """The name that a declaration brings."""
+    name = getattr(declaration, "name", None)
+    return name.name if isinstance(name, t.Name) else None
+
+
+def with_declarations(document: t.Document, new: Iterable[t.Declaration]) -> t.Document:
+    """`document` with declarations added behind its super-layers, connections and routers, and
+    behind what else they name."""
+    added, held = tuple(new), list(document.declarations)
+    names = {part.name for d in added for part in parts(d) if isinstance(part, t.Name)}
+    before = (t.SuperLayer, t.Connect, t.Route, t.Each)
+    place = max(
+        (i + 1 for i, d in enumerate(held) if isinstance(d, before) or named(d) in names),
+        default=len(held),
+    )
+    place = min([place, *(i for i, d in enumerate(held) if isinstance(d, t.Output))])
+    return replace(document, declarations=(*held[:place], *added, *held[place:]))
+
+
+def replaced(document: t.Document, old: t.Tree, *new: t.Declaration) -> t.Document:
+    """`document` with other declarations in the place of one, also within `each`."""
+
+    def visit(part: t.Tree) -> t.Tree:
+        held = getattr(part, "declarations", None)
+        if not held or all(d is not old for d in held):
+            return part
+        changed: list[t.Declaration] = []
+        for declaration in held:
+            changed += new if declaration is old else (declaration,)
+        return replace(part, declarations=tuple(changed))  # type: ignore[call-arg]
+
+    return rewritten(document, visit)
+
+
+def held(document: t.Document, kind: type[D]) -> Iterator[D]:
+    """The declarations of a kind, also within `each`."""
+    for part in parts(document):
+        if isinstance(part, kind):
+            yield part
+
+
+def sole(document: t.Document, kind: type[D], name: str | None, step: str, what: str) -> D:
+    """The declaration of a kind by its name, or the only one there is."""
+    found = list(held(document, kind))
+    chosen = [d for d in found if name is None or named(d) == name]
+    if len(chosen) == 1:
+        return chosen[0]
+    listed = ", ".join(f"`{named(d)}`" for d in found) or "none"
+    wanted = f"no {what} `{name}`" if name is not None and not chosen else f"not one {what}"
+    raise fail(
+        "unfit-network", f"the network has {wanted}: it has {listed}", origin=step,
+        help=f"name one that it has, or give `{step}` a network that has one",
+    )  # fmt: skip
+
+
+def with_names(tree: T, names: Mapping[str, t.Expression]) -> T:
+    """`tree` with other expressions in the place of values of these names."""
+
+    def visit(part: t.Tree) -> t.Tree:
+        return names.get(part.name, part) if isinstance(part, t.Name) else part
+
+    return rewritten(tree, visit, values_only=True)
+
+
+def renamed(document: t.Document, names: Mapping[str, t.Expression]) -> t.Document:
+    """The same of a document, in which `output y` reads the value `y`."""
+
+    def spelt_out(part: t.Tree) -> t.Tree:
+        if isinstance(part, t.Output) and part.value is None:
+            return replace(part, value=part.name)
+        return part
+
+    return with_names(rewritten(document, spelt_out), names)
+
+
+def mentions(tree: t.Tree, name: str) -> bool:
+    """Whether a value of this name is read anywhere in `tree`."""
+    found: list[t.Tree] = []
+
+    def visit(part: t.Tree) -> t.Tree:
+        if isinstance(part, t.Name) and part.name == name:
+            found.append(part)
+        return part
+
+    rewritten(tree, visit, values_only=True)
+    return bool(found)
+
+
+def name(text: str) -> t.Name:
+    return t.Name(name=text, span=t.SYNTHETIC)
+
+
+def expression(text: str, step: str) -> t.Expression:
+    """The expression that a text is; its mistakes are raised."""
+    report = Report()
+    found = parse_expression(Source(step, text), report)
+    report.raise_errors()
+    assert found is not None
+    return found
