@@ -4,6 +4,7 @@ Those that work on the architecture are known by name and can be put in a row (`
 leads from there to the tensor level.
 """
 
+from xgraph.passes.connect import ConnectStreams
 from xgraph.passes.contract import (
     FunctionPass,
     Option,
@@ -14,14 +15,17 @@ from xgraph.passes.contract import (
     options,
     register,
 )
+from xgraph.passes.insert import Insert
 from xgraph.passes.lower import lower
 from xgraph.passes.multipath import Multipath
 from xgraph.passes.pipeline import Pipeline, written
 from xgraph.passes.places import Place, aligned, block_ends
 from xgraph.passes.route import RouteStreams
+from xgraph.passes.split import Split
+from xgraph.passes.xsertion import Xsertion
 
 __all__ = [
-    "FunctionPass", "Multipath", "Option", "Pass", "PassResult", "Pipeline", "Place",
-    "RouteStreams", "aligned", "block_ends", "known_passes", "lower", "option", "options",
-    "register", "written",
+    "ConnectStreams", "FunctionPass", "Insert", "Multipath", "Option", "Pass", "PassResult",
+    "Pipeline", "Place", "RouteStreams", "Split", "Xsertion", "aligned", "block_ends",
+    "known_passes", "lower", "option", "options", "register", "written",
 ]  # fmt: skip

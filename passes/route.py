@@ -42,7 +42,10 @@ class RouteStreams(Pass):
     entry: bool | None = option(
         None, "a router from the shared input to all streams; `cc` has one unless it is `false`"
     )
-    replace: bool = option(False, "`nddr` stands in for the layers named by `at`, as `cp` does")
+    via: str | None = option(
+        None, "layers of a `cp` that comes behind the places, in place of what stands there"
+    )
+    replace: bool = option(False, "`nddr` stands in for the layers of `at`, as `cp` does")
     hidden: int | None = option(None, "width of the gates of `cc` and `cp`", low=1)
     act: str | None = option(None, "activation behind `cp`")
     per: Literal["stream", "channel"] | None = option(None, "weights of `stitch`")
@@ -55,6 +58,9 @@ class RouteStreams(Pass):
             if getattr(self, key) is not None and key not in takes:
                 told = f"`{self.kind}` takes no `{key}`"
                 raise fail("bad-option", told, origin=f"route{{{key}}}")
+        if self.via is not None and self.kind != "cp":
+            told = f"`via` is for `cp`: `{self.kind}` has no layers"
+            raise fail("bad-option", told, origin="route{via}")
         if self.replace and self.kind != "nddr":
             told = f"`replace` is for `nddr`: `{self.kind}` " + (
                 "always replaces" if self.kind == "cp" else "never does"
@@ -68,6 +74,11 @@ class RouteStreams(Pass):
         lines = list(self._lines(graph, chosen, rows, labels))
         new = declarations("\n".join(lines) + "\n", self.name)
         return redeclared(graph, lambda d: with_declarations(d, new), self.name, labels)
+
+    @property
+    def _stands_in(self) -> bool:
+        """Whether the routers take the place of layers."""
+        return self.replace or (self.kind == "cp" and self.via is None)
 
     def _streams(self, graph: Graph) -> list[str]:
         given = (self.streams,) if isinstance(self.streams, str) else self.streams
@@ -94,7 +105,7 @@ class RouteStreams(Pass):
             yield self._line(_shared_input(graph, chosen), starred.all([f"{a}.in" for a in chosen]))
         for row in rows:
             targets = starred.all([place.address for place in row])
-            if self.kind == "cp" or self.replace:
+            if self._stands_in:
                 yield self._line(_sources(graph, row, starred, labels), targets, row)
             else:
                 yield self._line(targets, "")
@@ -106,7 +117,7 @@ class RouteStreams(Pass):
             for key in ("hidden", "act", "per", "subspaces")
             if (value := getattr(self, key)) is not None
         }
-        via = ""
+        via = f" via {self.via}" if self.via is not None else ""
         if replaced and self.kind == "cp":
             via = f" via {layer_text(replaced[0].value.node)}"
         elif replaced:

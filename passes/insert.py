@@ -1,0 +1,87 @@
+"""`insert`: layers behind a label of a super-layer, in all that flows on from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+from xgraph.diagnostics import did_you_mean, fail
+from xgraph.grammar import SYNTHETIC
+from xgraph.grammar import tree as t
+from xgraph.ir.graph import Graph
+from xgraph.passes.contract import Pass, option, register
+from xgraph.passes.redeclare import expression, held, named, redeclared, replaced
+
+
+@register
+@final
+@dataclass(frozen=True)
+class Insert(Pass):
+    """Insert layers behind a label, or as the last of those that it names."""
+
+    name = "insert"
+    example = 'insert{at=cnn.p1 layers="bn -> dropout(0.5)"}'
+    at: str = option(doc="the label: `cnn.p1`, of a super-layer or fusion")
+    layers: str = option(doc="a chain of layers")
+    where: Literal["behind", "within"] = option(
+        "behind", "behind what merges at the label, or within what it names"
+    )
+
+    def apply(self, graph: Graph) -> Graph:
+        stages = expression(self.layers, "layers")
+        made = redeclared(graph, lambda document: self._edit(document, stages), self.name)
+        if len(made.live()) == len(graph.live()):
+            raise fail(
+                "no-effect", f"nothing flows on from `{self.at}` to what follows it",
+                origin=self.name, help="what follows reads other values by name",
+            )  # fmt: skip
+        return made
+
+    def _edit(self, document: t.Document, stages: t.Expression) -> t.Document:
+        owner, label = self._owner(document)
+        index = self._index(owner, label)
+        statements = owner.body.statements
+        if self.where == "behind":
+            new = t.Stage(label=None, chain=stages, span=SYNTHETIC)
+            changed = (*statements[: index + 1], new, *statements[index + 1 :])
+        else:
+            stage = statements[index]
+            assert isinstance(stage, t.Stage)
+            longer = replace(stage, chain=_joined(stage.chain, stages), span=SYNTHETIC)
+            changed = (*statements[:index], longer, *statements[index + 1 :])
+        body = replace(owner.body, statements=changed, span=SYNTHETIC)
+        return replaced(document, owner, replace(owner, body=body))
+
+    def _owner(self, document: t.Document) -> tuple[t.SuperLayer | t.Fusion, str]:
+        owner, _, label = self.at.partition(".")
+        owner = owner.partition("[")[0]
+        found = [*held(document, t.SuperLayer), *held(document, t.Fusion)]
+        chosen = [d for d in found if named(d) == owner]
+        if len(chosen) == 1:
+            return chosen[0], label
+        names = [named(d) or "" for d in found]
+        near = did_you_mean(owner, names) or f"there are {', '.join(f'`{n}`' for n in names)}"
+        told = f"`{owner}` is not one super-layer or fusion"
+        raise fail("unknown-name", told, origin=f"insert{{at={self.at}}}", help=near)
+
+    def _index(self, owner: t.SuperLayer | t.Fusion, label: str) -> int:
+        labels = [
+            s.label.name.name if isinstance(s, t.Stage) and s.label else ""
+            for s in owner.body.statements
+        ]
+        if label in labels and label:
+            return labels.index(label)
+        listed = ", ".join(f"`{name}`" for name in labels if name) or "no label"
+        raise fail(
+            "unknown-place", f"`{named(owner)}` has no label `{label}`", span=owner.span,
+            help=did_you_mean(label, filter(None, labels)) or f"it has {listed}",
+        )  # fmt: skip
+
+
+def _joined(chain: t.Expression, more: t.Expression) -> t.Chain:
+    stages = [
+        stage
+        for part in (chain, more)
+        for stage in (part.stages if isinstance(part, t.Chain) else (part,))
+    ]
+    return t.Chain(stages=tuple(stages), span=SYNTHETIC)

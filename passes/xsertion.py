@@ -1,0 +1,400 @@
+"""`xsertion`: from a network of one joint stream to a cross-modal one (Karazija, Veličković and Liò,
+"Automatic inference of cross-modal connection topologies for X-CNNs", 2018).
+
+Every modality gets a super-layer of its own, a copy of the joint one with filters scaled by how
+informative the modality is (Eq. 1), and at every block end each pair of super-layers is connected
+both ways, by as many filters as the connection weight says (Eq. 2):
+
+    s_i  = lane scale * n_i^alpha / sum_j n_j^alpha           scale of super-layer i
+    w_ij = n_i^beta / (n_i^beta + n_j^beta)                   weight of the connection i -> j
+    filters(i -> j) = ceil(F_i * w_ij), F_i the scaled width of i at that place
+
+The lane scale, which the paper leaves out and its implementation has, makes one stream in k of
+about a k-th of the parameters of the joint network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import final
+
+from xgraph.diagnostics import fail
+from xgraph.grammar import SYNTHETIC, format_tree
+from xgraph.grammar import tree as t
+from xgraph.ir.graph import Graph, Node, Value
+from xgraph.ir.op import Fault
+from xgraph.ir.scope import Modality, SuperLayer
+from xgraph.passes.contract import Pass, option, register
+from xgraph.passes.lower import lower
+from xgraph.passes.places import Place, aligned, superlayers, written
+from xgraph.passes.redeclare import (
+    declarations,
+    document_of,
+    expression,
+    held,
+    mentions,
+    name,
+    named,
+    redeclared,
+    renamed,
+    replaced,
+    with_declarations,
+)
+
+_LAYER_BY_LAYER = ("bn", "dropout", "scale", "layernorm", "identity")
+"""What may stand between the joint input and the super-layer: it keeps every channel apart."""
+
+_CLOSE, _STEPS, _NARROW = 0.02, 50, 1e-5
+"""Of the search for the lane scale: a difference of 2 % is near enough; so many steps at most."""
+
+
+@register
+@final
+@dataclass(frozen=True)
+class Xsertion(Pass):
+    """Make a cross-modal network of one with a joint input."""
+
+    name = "xsertion"
+    example = "xsertion{alpha=1 beta=2}"
+    alpha: float = option(1.0, "how much informativeness counts for widths", low=0, high=100)
+    beta: float = option(2.0, "and for the weights of connections", low=0, high=100)
+    at: str | tuple[str, ...] = option("combined", "a rule for places, or their names")
+    connection: str | None = option(
+        None, "a block of the file with one parameter, filters, for the layers of a connection"
+    )
+    dropout: float = option(0.25, "rate of dropout of a connection; 0 is none", low=0, high=1)
+    match: bool = option(True, "scale super-layers so that parameters stay about as many")
+    normed: bool = option(False, "normalise behind what merges")
+    net: str | None = option(None, "the super-layer; the only one if it is not named")
+    to: tuple[str, ...] = option((), "names of the new super-layers; by default `luma_net`")
+
+    def apply(self, graph: Graph) -> Graph:
+        plan = _Plan.of(graph, self)
+        joint = redeclared(graph, plan.lanes, self.name)
+        scaled = _scaled(joint, dict(zip(plan.names, plan.scales, strict=True)))
+        rows = aligned(scaled, plan.names, self._at(scaled, plan))
+        lines = list(self._lines(plan, rows))
+        if not lines:
+            return scaled
+        new = declarations("\n".join(lines) + "\n", self.name)
+        labels = [place.address for row in rows for place in row]
+        return redeclared(scaled, lambda d: with_declarations(d, new), self.name, labels)
+
+    def _at(self, graph: Graph, plan: _Plan) -> str | tuple[str, ...]:
+        """Places as they are called within the new super-layers."""
+        if isinstance(self.at, str):
+            return self.at
+        return tuple(place.removeprefix(f"{plan.net}.") for place in self.at)
+
+    def _lines(self, plan: _Plan, rows: Sequence[Sequence[Place]]) -> Iterator[str]:
+        for row in rows:
+            for j, target in enumerate(row):
+                for i, source in enumerate(row):
+                    weight = plan.weight(i, j)
+                    filters = _rounded(_width(source) * weight)
+                    if i != j and filters:
+                        yield (
+                            f"connect {written(source.address)} -> {written(target.address)}"
+                            f" with weight = {weight:.6g} via {self._layers(filters)}"
+                        )
+
+    def _layers(self, filters: int) -> str:
+        if self.connection is not None:
+            return f"{self.connection}({filters})"
+        first = f"dropout({self.dropout:g}) -> " if self.dropout else ""
+        return f"{first}conv({filters}, 1) -> relu"
+
+
+@final
+@dataclass(frozen=True)
+class _Plan:
+    """What there is to be made of a network."""
+
+    net: str
+    names: tuple[str, ...]
+    inputs: tuple[t.Expression, ...]
+    let: t.Let | None
+    informativeness: tuple[float, ...]
+    scales: tuple[float, ...]
+    options: Xsertion
+
+    @staticmethod
+    def of(graph: Graph, options: Xsertion) -> _Plan:
+        net = _only(graph, options.net)
+        if options.connection is not None:
+            _check_block(graph, options.connection)
+        joint = graph.own(graph.points[f"{net}.in"])
+        modalities = _modalities(graph, joint, net)
+        measured = tuple(_measured(graph, modality) for modality in modalities)
+        names = options.to or tuple(f"{modality}_{net}" for modality in modalities)
+        if len(names) != len(modalities):
+            told = f"there are {len(modalities)} modalities, and `to` names {len(names)}"
+            raise fail("bad-option", told, origin="xsertion{to}")
+        inputs, let = _inputs(graph, net, joint, modalities)
+        powers = [n**options.alpha for n in measured]
+        shares = tuple(power / sum(powers) for power in powers)
+        plan = _Plan(net, names, inputs, let, measured, shares, options)
+        if not options.match:
+            return plan
+        scale = _lane_scale(graph, plan)
+        return replace(plan, scales=tuple(scale * share for share in shares))
+
+    def weight(self, i: int, j: int) -> float:
+        """Eq. 2"""
+        a, b = (self.informativeness[k] ** self.options.beta for k in (i, j))
+        return a / (a + b)
+
+    def lanes(self, document: t.Document, count: int | None = None) -> t.Document:
+        """`document` with the first `count` super-layers, or all, in place of the joint one."""
+        net = next(d for d in held(document, t.SuperLayer) if named(d) == self.net)
+        names = self.names[:count]
+        body, tail = _parted(net.body)
+        lanes = [
+            replace(net, name=name(lane), arguments=(given,), body=body, meta=_meta(scale))
+            for lane, given, scale in zip(names, self.inputs, self.scales, strict=False)
+        ]
+        new: list[t.Declaration] = [*([self.let] if self.let else []), *lanes]
+        joined: t.Expression = expression(f"concat({', '.join(names)})", "xsertion")
+        if len(names) == 1:
+            joined = name(names[0])
+        if tail is not None:
+            head = _free_name(document, "head")
+            new.append(_fusion(head, names, tail))
+            joined = name(head)
+        document = replaced(document, net, *new)
+        for fusion in held(document, t.Fusion):
+            if fusion.arguments == (net.name,) and not mentions(fusion.body, "in"):
+                document = replaced(
+                    document, fusion, _fusion(named(fusion) or "", names, fusion.body)
+                )
+        return renamed(document, {self.net: joined})
+
+
+def _fusion(head: str, lanes: Sequence[str], body: t.Body) -> t.Fusion:
+    """A fusion of all super-layers that goes on as the one did."""
+    statements = body.statements
+    if len(lanes) > 1:
+        first = t.Stage(label=None, chain=name("concat"), span=SYNTHETIC)
+        statements = (first, *statements)
+    return t.Fusion(
+        name=name(head), arguments=tuple(map(name, lanes)),
+        body=t.Body(statements=statements, span=SYNTHETIC), span=SYNTHETIC,
+    )  # fmt: skip
+
+
+def _meta(scale: float) -> tuple[t.Entry, ...]:
+    number = t.Number(value=float(f"{scale:.6g}"), text=f"{scale:.6g}", span=SYNTHETIC)
+    return (t.Entry(key=name("scale"), value=number, span=SYNTHETIC),)
+
+
+def _free_name(document: t.Document, wanted: str) -> str:
+    taken = {named(d) for d in document.declarations}
+    return next(
+        n for n in (wanted, "tail", *(f"{wanted}_{i}" for i in range(2, 99))) if n not in taken
+    )
+
+
+# ------------------------------------------------------------------------- the joint network
+
+
+def _only(graph: Graph, net: str | None) -> str:
+    found = superlayers(graph, net)
+    if len(found) == 1:
+        return found[0]
+    raise fail(
+        "unfit-network", f"`xsertion` takes one joint super-layer, and there are {len(found)}",
+        origin=graph.name, help="name it: `xsertion{net=...}`" if found else None,
+    )  # fmt: skip
+
+
+def _check_block(graph: Graph, block: str) -> None:
+    if any(part.split("(")[0].split()[:2] == ["block", block] for part in graph.prelude):
+        return
+    raise fail(
+        "unknown-name", f"the file has no block `{block}`", origin="xsertion{connection}",
+        help=f"declare it: `block {block}(filters) {{ conv(filters, 1) -> relu }}`",
+    )  # fmt: skip
+
+
+def _modalities(graph: Graph, joint: Value, net: str) -> list[str]:
+    """The modalities that a joint input is made of, in the order of its channels."""
+    value = joint
+    while value.node.op.name in _LAYER_BY_LAYER:
+        value = graph.own(value.node.inputs[0])
+    node = value.node
+    parts = [graph.own(v) for v in node.inputs] if node.op.name == "concat" else []
+    if len(parts) > 1 and all(part.node.op.name == "input" for part in parts):
+        return [part.node.address for part in parts]
+    span = next((s.span for s in graph.scopes if s.address == net), None)
+    if node.op.name == "input":
+        told = f"`{node.address}` is one input, and a modality needs one of its own"
+        raise fail("unfit-network", told, span=node.span,
+            help="part it first: `split{into=[y, u, v]},xsertion`")  # fmt: skip
+    raise fail(
+        "unfit-network", f"`{net}` does not begin with modalities side by side", span=span,
+        help="give it `concat(a, b)` of modalities, with at most a normalisation behind",
+    )  # fmt: skip
+
+
+def _measured(graph: Graph, modality: str) -> float:
+    scope = next(s for s in graph.scopes if isinstance(s, Modality) and s.address == modality)
+    found = scope.meta.get("informativeness")
+    if isinstance(found, (int, float)) and found > 0:
+        return float(found)
+    told = "is 0: nothing would be left of its super-layer" if found == 0 else "is not known"
+    raise fail(
+        "no-informativeness", f"the informativeness of `{modality}` {told}", span=scope.span,
+        help="write what was measured, over 0: `with informativeness = 0.61`",
+    )  # fmt: skip
+
+
+def _inputs(
+    graph: Graph, net: str, joint: Value, modalities: Sequence[str]
+) -> tuple[tuple[t.Expression, ...], t.Let | None]:
+    """What each super-layer takes: its modality, or its part of what they were made into."""
+    if joint.node.op.name == "concat":
+        return tuple(map(name, modalities)), None
+    document = document_of(graph)
+    (given,) = next(d for d in held(document, t.SuperLayer) if named(d) == net).arguments
+    let = None
+    if not isinstance(given, t.Name):
+        let = t.Let(name=name(_free_name(document, "joint")), value=given, span=SYNTHETIC)
+        given = let.name
+    ends = [0]
+    for modality in modalities:
+        ends.append(ends[-1] + int(graph.inputs[modality].type.features[0]))  # type: ignore[arg-type]
+    return tuple(
+        expression(f"{format_tree(given)} -> slice({a}, {b})", "xsertion")
+        for a, b in zip(ends, ends[1:], strict=False)
+    ), let
+
+
+def _parted(body: t.Body) -> tuple[t.Body, t.Body | None]:
+    """A body up to its tail, and the tail: from the last `flatten` on, or from the last `linear`
+    of a super-layer that ends the network."""
+    found = [
+        (i, j)
+        for i, statement in enumerate(body.statements)
+        if isinstance(statement, t.Stage)
+        for j, stage in enumerate(_stages(statement.chain))
+        if _called(stage) == "flatten"
+    ]
+    if not found:
+        return body, None
+    i, j = found[-1]
+    statement = body.statements[i]
+    assert isinstance(statement, t.Stage)
+    stages = _stages(statement.chain)
+    before = (t.Stage(label=None, chain=_chain(stages[:j]), span=SYNTHETIC),) if j else ()
+    after = t.Stage(label=statement.label, chain=_chain(stages[j:]), span=SYNTHETIC)
+    return (
+        replace(body, statements=(*body.statements[:i], *before), span=SYNTHETIC),
+        replace(body, statements=(after, *body.statements[i + 1 :]), span=SYNTHETIC),
+    )
+
+
+def _stages(chain: t.Expression) -> tuple[t.Expression, ...]:
+    return chain.stages if isinstance(chain, t.Chain) else (chain,)
+
+
+def _chain(stages: Sequence[t.Expression]) -> t.Expression:
+    return stages[0] if len(stages) == 1 else t.Chain(stages=tuple(stages), span=SYNTHETIC)
+
+
+def _called(stage: t.Expression) -> str | None:
+    function = stage.function if isinstance(stage, t.Call) else stage
+    return function.name if isinstance(function, t.Name) else None
+
+
+# ------------------------------------------------------------------------------------ widths
+
+
+def _rounded(width: float) -> int:
+    """Filters are rounded up, but for what is hardly over."""
+    return ceil(width - 1e-4)
+
+
+def _widened(node: Node) -> str | None:
+    """The attribute of a layer that says how many filters it has."""
+    if isinstance(node.attrs.get("filters"), int):
+        return "filters"
+    return "units" if node.op.name == "maxout" and node.attrs.get("kernel") else None
+
+
+def _scaled(graph: Graph, scales: dict[str, float]) -> Graph:
+    """`graph` with the filters of each super-layer times its scale."""
+    new = graph.copy()
+    for node in new.nodes():
+        scale = next((scales[s.address] for s in _holders(node) if s.address in scales), None)
+        key = _widened(node)
+        if scale is not None and key is not None:
+            new.set_attrs(node, **{key: _rounded(node.attrs[key] * scale)})
+    try:
+        new.infer()
+    except Fault as fault:
+        raise fail(
+            "unfit-network", f"with scaled widths, {fault.message}", origin=graph.name,
+            help="widths that must stay as they are cannot be scaled",
+        ) from None  # fmt: skip
+    return new
+
+
+def _holders(node: Node) -> Iterator[SuperLayer]:
+    for scope in node.scope.chain() if node.scope else ():
+        if isinstance(scope, SuperLayer):
+            yield scope
+
+
+def _width(place: Place) -> int:
+    """The width of the layer that made what is at a place, the nearest one back."""
+    seen, queue = set[Node](), [place.value.node]
+    for node in queue:
+        key = _widened(node)
+        if key is not None:
+            return int(node.attrs[key])
+        for value in node.inputs:
+            if value.node not in seen:
+                seen.add(value.node)
+                queue.append(value.node)
+    return int(place.value.type.features[0])  # type: ignore[arg-type]
+
+
+def _lane_scale(graph: Graph, plan: _Plan) -> float:
+    """By bisection, how much wider a super-layer is than its share: until one of k, alone, has a
+    k-th of the parameters, or nearly."""
+    count = len(plan.names)
+    single = redeclared(graph, lambda d: plan.lanes(d, 1), "xsertion")
+    target = _parameters(graph) / count
+
+    def over(scale: float) -> float:
+        return _parameters(_scaled(single, {plan.names[0]: scale / count})) - target
+
+    low, high = 1.0, 2.0
+    at_low, at_high = over(low), over(high)
+    if at_low * at_high > 0:
+        return high
+    middle = (low + high) / 2
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        there = over(middle)
+        if -_CLOSE <= there / target < _CLOSE or (high - low) / 2 < _NARROW:
+            break
+        if (there > 0) == (at_low > 0):
+            low, at_low = middle, there
+        else:
+            high = middle
+    return middle
+
+
+def _parameters(graph: Graph) -> int:
+    """How many numbers a network trains."""
+    found = 0
+    for _, param in lower(graph).params():
+        if param.trainable:
+            size = 1
+            for dim in param.shape:
+                size *= int(dim)
+            found += size
+    return found
