@@ -392,7 +392,7 @@ def _parameters(graph: Graph) -> int:
     """How many numbers a network trains."""
     found = 0
     for _, param in lower(graph).params():
-        if param.trainable:
+        if param.kind == "parameter":
             size = 1
             for dim in param.shape:
                 size *= int(dim)

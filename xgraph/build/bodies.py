@@ -16,6 +16,7 @@ from typing import TypeAlias, final
 from xgraph.build.digest import Digester, in_argument, own_value, plain, values_at
 from xgraph.build.names import Names
 from xgraph.build.places import Frame, Places, array_sizes
+from xgraph.build.recall import Recall
 from xgraph.build.write import layer_text, value_text
 from xgraph.build.writer import Form, Item, NotWritable, Unlabelled, Writer
 from xgraph.diagnostics import InternalError
@@ -43,6 +44,7 @@ class Bodies:
         self._places = places
         self._digester = digester
         self._members = held
+        self._recall = Recall(graph, held)
         self.sizes = array_sizes(graph.scopes)
         self.used: set[str] = set()
         """The blocks of the prelude that calls use."""
@@ -223,12 +225,13 @@ class Bodies:
         """A use of a block, of a new one if what it holds or must label was changed."""
         digest = self._digester.digest(scope, scope.values)
         same = self._graph.digests.get(scope.address) == digest
-        if not same or self._places.has_new_label_in(scope.address):
+        args = scope.args if same else self._recall.arguments(scope, digest)
+        if args is None or self._places.has_new_label_in(scope.address):
             return self._outlined(scope)
         self.used.add(scope.block)
         given = ", ".join(
             value_text(v) if i < scope.leading else f"{k} = {value_text(v)}"
-            for i, (k, v) in enumerate(scope.args.items())
+            for i, (k, v) in enumerate(args.items())
         )
         return self._use(scope, f"{scope.block}({given})" if given else scope.block, scope.block)
 
