@@ -188,6 +188,32 @@ FOUND = {
         output y = parameter([3], init = ones)
         output z = own
     """,
+    # Shapes that are computed, lists and several values in a chain had no text.
+    "computed sizes": """
+        network found
+        dim T
+        modality x: [2 * T, T // 2 + 1]
+        output y = x -> scale(2)
+    """,
+    "lists of values": """
+        network found
+        modality x: [3]
+        let l = [x, x]
+        let m = [x -> tanh, x -> relu]
+        output y = concat(l)
+        output z = concat(m)
+    """,
+    "several values in an argument": """
+        network found
+        modality x: [3, 8, 8]
+        output y = concat(split(x, [1, 2]))
+    """,
+    # The layer within the argument took a name at the top, and lost it in the text.
+    "a layer called in an argument": """
+        network found
+        modality x: [6]
+        output y = wsum(x, linear(x, 3))
+    """,
 }
 
 

@@ -129,6 +129,16 @@ class Bodies:
         except NotWritable:
             raise InternalError("unbuild", f"`{scope.address}` does not hold one chain") from None
 
+    def each_of(self, scope: Scope, values: Sequence[Value]) -> list[str]:
+        """Values that a scope ends with, each as a chain of its own or by its name."""
+        items = self._items(scope, None)
+        uses = self._uses(scope, items)
+        uses.update(values)
+        writer = Writer(self._places, None, (), "layer", uses=uses, sizes=self.sizes)
+        for item in items:
+            writer.add(item)
+        return writer.each_of(values)
+
     def _uses(self, scope: Scope, items: Iterable[Item]) -> Counter[Value]:
         """How often values are read: by the items here, and by name elsewhere; twice if only
         elsewhere. What a scope ends with has its name there."""

@@ -10,7 +10,7 @@ from xgraph.build.flow import chain
 from xgraph.build.layers import FROM_ELSEWHERE, check_attributes, layer_chain
 from xgraph.build.lookup import needs_index
 from xgraph.build.meta import read_meta
-from xgraph.build.model import Flow, Place, PlaceArray, Point, Source, Wire
+from xgraph.build.model import Flow, Place, PlaceArray, Point, Proto, Source, Wire
 from xgraph.build.names import connect_name, route_name, written
 from xgraph.build.state import Context
 from xgraph.diagnostics import Label, did_you_mean
@@ -105,12 +105,40 @@ def connect(tree: t.Connect, ctx: Context) -> None:
     inner = replace(ctx.inside(scope), frames=frames)
     flow = Flow((source.own,))
     if tree.via is not None:
+        before = len(ctx.state.protos)
         flow = chain(tree.via, inner, flow)
+        _check_read(source, flow, tree, inner, ctx.state.protos[before:])
         if len(flow.sources) != 1:
             told = f"`via` must end in one value, not {len(flow.sources)}"
             ctx.state.stop("wrong-arity", told, tree.via.span)
     for point, span in targets:
         _merge(by, point, flow.sources[0], inner, tree, span)
+
+
+def _check_read(
+    source: Point, flow: Flow, tree: t.Connect, ctx: Context, made: list[Proto]
+) -> None:
+    """A chain that begins with a value of its own would leave the source out."""
+    origins = source.own, ctx.state.carried(source.own, ctx.frames, tree.source.span)
+    read = [*flow.sources, *(value for proto in made for value in proto.inputs)]
+    if tree.via is None or any(p.op is None for p in made):
+        return
+    if any(_comes_from(value, origin) for value in read for origin in origins):
+        return
+    ctx.state.stop(
+        "left-out",
+        f"this leaves out `{written(source.address)}`, which the connection reads",
+        tree.via.span,
+        notes=[Label(tree.source.span, "read here")],
+        help="behind `via` stand the layers that its value flows through",
+    )
+
+
+def _comes_from(value: Source, origin: Source) -> bool:
+    """Whether a value is another, or what flows into blocks from it."""
+    while value is not origin and value != origin and isinstance(value, Point):
+        value = value.own
+    return value == origin
 
 
 def _merge(by: str, point: Point, value: Source, ctx: Context, tree: t.Connect, span: Span) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, final
 
 from xgraph.build.connections import connect, route
-from xgraph.build.expressions import constant, evaluate, integer, sources, stages, truth
-from xgraph.build.flow import body, chain, chain_alone, register
+from xgraph.build.expressions import constant, evaluate, integer, sources, truth
+from xgraph.build.flow import body, chain, chain_alone, holds_layers, register
 from xgraph.build.lookup import needs_index, seem_declared
 from xgraph.build.meta import read_meta
 from xgraph.build.model import (
@@ -30,7 +30,7 @@ from xgraph.ir import scope as scopes
 from xgraph.ir.attrs import MAX_SIZE, Attrs
 from xgraph.ir.infer import MAX_ELEMENTS
 from xgraph.ir.types import BATCH, Axis, DType, Expr, product, symbol
-from xgraph.ops import INPUT, OPS
+from xgraph.ops import INPUT
 from xgraph.source import Span
 
 
@@ -194,7 +194,7 @@ class Declarer:
     def _let(self, tree: t.Let, ctx: Context) -> None:
         self.shared.check_new(tree.name)
         name = tree.name.name
-        if not self._makes_layers(tree.value, ctx):
+        if not holds_layers(tree.value, ctx):
             value = evaluate(tree.value, ctx)
             if sources(value) is None and not isinstance(value, PlaceArray):
                 self.shared.share(tree.name, value)
@@ -204,17 +204,6 @@ class Declarer:
         self.state.addresses.take(name)
         out = chain(tree.value, ctx.under(scope), None, name)
         self._end(name, out, tree.name.span, ctx, mergeable=False)
-
-    def _makes_layers(self, tree: t.Expression, ctx: Context) -> bool:
-        parts = list(stages(tree, ctx))
-        return len(parts) > 1 or isinstance(parts[0], t.Repeat) or (
-            isinstance(parts[0], t.Call)
-            and isinstance(parts[0].function, t.Name)
-            and (
-                parts[0].function.name in OPS
-                or isinstance(ctx.env.get(parts[0].function.name), BlockDef)
-            )
-        )  # fmt: skip
 
     def _end(self, name: str, out: Flow, span: Span, ctx: Context, *, mergeable: bool) -> Place:
         """Bind `name` to values; one of them alone is a point."""

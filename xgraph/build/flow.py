@@ -24,7 +24,7 @@ from xgraph.build.model import (
 )  # fmt: skip
 from xgraph.build.state import Context
 from xgraph.diagnostics import Label, did_you_mean
-from xgraph.grammar import format_tree
+from xgraph.grammar import format_tree, parts
 from xgraph.grammar import tree as t
 from xgraph.ir import scope as scopes
 from xgraph.ir.attrs import Word
@@ -37,18 +37,18 @@ _HIDDEN = "."
 
 def chain(tree: t.Expression, ctx: Context, current: Flow | None, name: str | None = None) -> Flow:
     """The values at the end of a chain that `current` flows into; `name` is its label."""
-    parts = list(stages(tree, ctx))
+    row = list(stages(tree, ctx))
     if name is not None:
-        layers = parts[1:] if _is_value(parts[0], ctx) else parts
+        layers = row[1:] if _is_value(row[0], ctx) else row
         # At the top nothing else would tell the layers within arguments from those of other `let`s.
-        if len(layers) > 1 or (not ctx.prefix and any(map(_holds_layers, layers))):
+        if len(layers) > 1 or (not ctx.prefix and any(_takes_layers(s, ctx) for s in layers)):
             address = f"{ctx.prefix}{name}"
             label = scopes.Label(address=address, parent=ctx.scope, span=tree.span)
             ctx = ctx.inside(ctx.state.enter(label))
             name = None
     flow = current
-    for number, part in enumerate(parts):
-        is_last = number == len(parts) - 1
+    for number, part in enumerate(row):
+        is_last = number == len(row) - 1
         try:
             flow = stage(part, ctx, flow, piped=number > 0, name=name if is_last else None)
         except Stop:
@@ -57,11 +57,22 @@ def chain(tree: t.Expression, ctx: Context, current: Flow | None, name: str | No
     return flow
 
 
-def _holds_layers(tree: t.Expression) -> bool:
-    """Whether a stage has chains among its arguments."""
-    return isinstance(tree, t.Call) and any(
-        isinstance(argument.value, (t.Chain, t.Repeat)) for argument in tree.arguments
-    )
+def _takes_layers(tree: t.Expression, ctx: Context) -> bool:
+    """Whether a stage has layers among its arguments."""
+    inner = tree.arguments if isinstance(tree, t.Call) else ()
+    return any(holds_layers(argument.value, ctx) for argument in inner)
+
+
+def holds_layers(tree: t.Tree, ctx: Context) -> bool:
+    """Whether an expression makes layers: a chain, a layer or block that is called."""
+    return any(_makes_layers(part, ctx) for part in parts(tree))
+
+
+def _makes_layers(tree: t.Tree, ctx: Context) -> bool:
+    if isinstance(tree, t.Call) and isinstance(tree.function, t.Name):
+        word = tree.function.name
+        return word in OPS or isinstance(ctx.env.get(word), BlockDef)
+    return isinstance(tree, (t.Chain, t.Repeat))
 
 
 def chain_alone(tree: t.Expression, ctx: Context) -> Flow:

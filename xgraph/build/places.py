@@ -112,13 +112,13 @@ class Places:
         self.need(address)
         return text
 
-    def all_of(self, values: Sequence[Value], frame: Frame | None) -> str:
-        """A name for several values together: of a place that has them all."""
+    def all_of(self, values: Sequence[Value], frame: Frame | None, but: str = "") -> str:
+        """A name for several values together: of a place that has them all, other than `but`."""
         if len(values) == 1:
-            return self.ref(values[0], frame)
+            return self.ref(values[0], frame, but)
         for first in self._names.get(plain(values[0]), ()):
-            address, bracket, index = first.partition("[")
-            if bracket and index == "0]" and self.after(address) == list(values):
+            address, _, index = first.partition("[")
+            if address != but and index == "0]" and self.after(address) == list(values):
                 text = written_in(address, frame)
                 if text and not self._is_hidden(address, frame):
                     self.need(address)

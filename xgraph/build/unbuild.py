@@ -20,9 +20,9 @@ from xgraph.build.write import meta_text, router_text, size_text
 from xgraph.diagnostics import InternalError, Report
 from xgraph.grammar import format_document, parse
 from xgraph.ir import scope as scopes
-from xgraph.ir.graph import Graph
+from xgraph.ir.graph import Graph, Value
 from xgraph.ir.scope import Scope
-from xgraph.ir.types import BATCH, Axis, Expr
+from xgraph.ir.types import BATCH, Axis, Expr, symbol
 from xgraph.source import Source
 
 Bodied: TypeAlias = scopes.SuperLayer | scopes.Fusion
@@ -104,14 +104,15 @@ class _Printer:
         return kept[::-1]
 
     def _dims(self) -> set[Axis | Expr]:
-        found: dict[str, Axis | Expr] = {}
+        """The dims that shapes of modalities name, known and open ones."""
+        found: set[Axis | Expr] = set()
         for value in self.graph.inputs.values():
             for dim in value.type.features:
                 if isinstance(dim, Axis):
-                    found[dim.name] = dim
-                elif isinstance(dim, Expr) and str(dim) != BATCH:
-                    found[str(dim)] = dim
-        return set(found.values())
+                    found.add(dim)
+                elif isinstance(dim, Expr):
+                    found |= {symbol(name) for name in dim.symbols - {BATCH}}
+        return found
 
     def _outputs(self) -> Iterator[str]:
         """The outputs, in their order, at the end: what they read is final."""
@@ -177,9 +178,17 @@ class _Printer:
         return starred(texts, self.bodies.sizes)
 
     def _let(self, scope: scopes.Let) -> str:
-        text = self.bodies.chain(scope, None, "layer")
-        text = text or self.places.ref(self.places.own(scope.address), None, scope.address)
+        values = values_at(self.graph, scope.address)
+        if len(values) > 1 and values != list(values[0].node.outputs):
+            text = f"[{', '.join(self.bodies.each_of(scope, values))}]"
+        else:
+            text = self.bodies.chain(scope, None, "layer") or self._named_again(scope, values)
         return f"let {scope.address} = {text}"
+
+    def _named_again(self, scope: scopes.Let, values: list[Value]) -> str:
+        if len(values) == 1:
+            return self.places.ref(values[0], None, scope.address)
+        return self.places.all_of(values, None, scope.address)
 
     def _connect(self, scope: scopes.Connect) -> str:
         source, *targets = map(dotted, (scope.source, *scope.targets))

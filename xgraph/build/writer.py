@@ -279,6 +279,16 @@ class Writer:
             raise NotWritable
         return self._stack[0]
 
+    def each_of(self, values: Sequence[Value]) -> list[str]:
+        """The values of a list: chains that wait, and names of what was made elsewhere."""
+        made = {expr.results[0]: expr for expr in self._stack if len(expr.results) == 1}
+        if len(made) < len(self._stack) or not made.keys() <= set(values):
+            raise NotWritable
+        return [
+            self.render(made.pop(v)) if v in made else self._places.ref(v, self._frame)
+            for v in values
+        ]
+
     # ---------------------------------------------------------------------------- statements
 
     def _settle(self, below: int, *, end: bool = True) -> None:
