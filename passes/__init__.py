@@ -9,7 +9,9 @@ from xgraph.passes.contract import (
     FunctionPass,
     Option,
     Pass,
+    PassLike,
     PassResult,
+    find_pass,
     known_passes,
     option,
     options,
@@ -21,11 +23,13 @@ from xgraph.passes.multipath import Multipath
 from xgraph.passes.pipeline import Pipeline, written
 from xgraph.passes.places import Place, aligned, block_ends
 from xgraph.passes.route import RouteStreams
+from xgraph.passes.set import SetAttribute
 from xgraph.passes.split import Split
 from xgraph.passes.xsertion import Xsertion
 
 __all__ = [
-    "ConnectStreams", "FunctionPass", "Insert", "Multipath", "Option", "Pass", "PassResult",
-    "Pipeline", "Place", "RouteStreams", "Split", "Xsertion", "aligned", "block_ends",
-    "known_passes", "lower", "option", "options", "register", "written",
+    "ConnectStreams", "FunctionPass", "Insert", "Multipath", "Option", "Pass", "PassLike",
+    "PassResult", "Pipeline", "Place", "RouteStreams", "SetAttribute", "Split", "Xsertion",
+    "aligned",
+    "block_ends", "find_pass", "known_passes", "lower", "option", "options", "register", "written",
 ]  # fmt: skip

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal, final
 
+from xgraph.build.names import written
 from xgraph.diagnostics import DiagnosticError, did_you_mean, fail
 from xgraph.ir.graph import Graph, Value
 from xgraph.ir.scope import Each, Scope
 from xgraph.ir.types import Axis, Dim, Expr
 from xgraph.passes.contract import Pass, option, register
-from xgraph.passes.places import written
 from xgraph.passes.redeclare import declarations, redeclared, with_declarations
 
 _NONE = ("none", "")

@@ -142,13 +142,10 @@ def _wanted(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{word}`" for word in args)
     if origin in (Union, UnionType):
-        return " or ".join(_wanted(part) for part in args)
+        return " or ".join(_wanted(part) for part in args if part is not NoneType)
     if origin is tuple:
-        return f"a list of {_wanted(args[0]).removeprefix('a ')}s"
-    return {
-        int: "an integer", float: "a number", bool: "true or false", str: "a text",
-        NoneType: "none",
-    }[kind]  # fmt: skip
+        return f"a list of {_wanted(args[0]).partition(' ')[2]}s"
+    return {int: "an integer", float: "a number", bool: "true or false", str: "a text"}[kind]
 
 
 def _fits(value: Any, kind: Any) -> bool:

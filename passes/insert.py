@@ -10,7 +10,8 @@ from xgraph.grammar import SYNTHETIC
 from xgraph.grammar import tree as t
 from xgraph.ir.graph import Graph
 from xgraph.passes.contract import Pass, option, register
-from xgraph.passes.redeclare import expression, held, named, redeclared, replaced
+from xgraph.passes.redeclare import expression, held, named, place_of, redeclared, replaced
+from xgraph.source import Span
 
 
 @register
@@ -28,8 +29,7 @@ class Insert(Pass):
     )
 
     def apply(self, graph: Graph) -> Graph:
-        stages = expression(self.layers, "layers")
-        made = redeclared(graph, lambda document: self._edit(document, stages), self.name)
+        made = redeclared(graph, lambda document: self.edited(document, graph), self.name)
         if len(made.live()) == len(graph.live()):
             raise fail(
                 "no-effect", f"nothing flows on from `{self.at}` to what follows it",
@@ -37,9 +37,11 @@ class Insert(Pass):
             )  # fmt: skip
         return made
 
-    def _edit(self, document: t.Document, stages: t.Expression) -> t.Document:
+    def edited(self, document: t.Document, graph: Graph) -> t.Document:
+        """The text of `graph` with the layers."""
+        stages = expression(self.layers, "layers")
         owner, label = self._owner(document)
-        index = self._index(owner, label)
+        index = self._index(owner, label, place_of(graph, owner))
         statements = owner.body.statements
         if self.where == "behind":
             new = t.Stage(label=None, chain=stages, span=SYNTHETIC)
@@ -64,7 +66,7 @@ class Insert(Pass):
         told = f"`{owner}` is not one super-layer or fusion"
         raise fail("unknown-name", told, origin=f"insert{{at={self.at}}}", help=near)
 
-    def _index(self, owner: t.SuperLayer | t.Fusion, label: str) -> int:
+    def _index(self, owner: t.SuperLayer | t.Fusion, label: str, span: Span | None) -> int:
         labels = [
             s.label.name.name if isinstance(s, t.Stage) and s.label else ""
             for s in owner.body.statements
@@ -73,7 +75,7 @@ class Insert(Pass):
             return labels.index(label)
         listed = ", ".join(f"`{name}`" for name in labels if name) or "no label"
         raise fail(
-            "unknown-place", f"`{named(owner)}` has no label `{label}`", span=owner.span,
+            "unknown-place", f"`{named(owner)}` has no label `{label}`", span=span,
             help=did_you_mean(label, filter(None, labels)) or f"it has {listed}",
         )  # fmt: skip
 

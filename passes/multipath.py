@@ -21,12 +21,14 @@ from xgraph.passes.redeclare import (
     held,
     mentions,
     name,
+    place_of,
     redeclared,
     renamed,
     replaced,
     sole,
     with_names,
 )
+from xgraph.source import Span
 
 
 @register
@@ -46,11 +48,11 @@ class Multipath(Pass):
     )
 
     def apply(self, graph: Graph) -> Graph:
-        return redeclared(graph, self._edit, self.name)
+        return redeclared(graph, lambda document: self._edit(graph, document), self.name)
 
-    def _edit(self, document: t.Document) -> t.Document:
+    def _edit(self, graph: Graph, document: t.Document) -> t.Document:
         net = sole(document, t.SuperLayer, self.net, self.name, "super-layer")
-        _check_alone(document, net)
+        _check_alone(graph, document, net)
         joined = expression(f"{self.merge}({self.to}[*])", self.name)
         head = _head(document, net)
         path = replace(
@@ -63,11 +65,13 @@ class Multipath(Pass):
             path = replace(path, body=_appended(path.body, head.body))
         lets: tuple[t.Let, ...] = ()
         if self.stem is not None:
-            stem, path = self._parted(path, self.stem)
+            stem, path = self._parted(path, self.stem, place_of(graph, net))
             lets = (stem,)
         return renamed(replaced(document, net, *lets, path), names)
 
-    def _parted(self, path: t.SuperLayer, label: str) -> tuple[t.Let, t.SuperLayer]:
+    def _parted(
+        self, path: t.SuperLayer, label: str, span: Span | None
+    ) -> tuple[t.Let, t.SuperLayer]:
         """The stem as a `let`, and the path without it."""
         statements = path.body.statements
         ends = [i + 1 for i, s in enumerate(statements) if _label(s) == label]
@@ -76,7 +80,7 @@ class Multipath(Pass):
             raise fail(
                 "unfit-network",
                 f"the super-layer does not begin with a stem that ends at a label `{label}`",
-                span=path.span,
+                span=span,
                 help="label the last of the layers that all paths share: `stem: conv(16, 3)`",
             )
         stages = [path.arguments[0], *chains]
@@ -93,7 +97,7 @@ def _label(statement: t.Statement) -> str | None:
     return found.name.name if found is not None else None
 
 
-def _check_alone(document: t.Document, net: t.SuperLayer) -> None:
+def _check_alone(graph: Graph, document: t.Document, net: t.SuperLayer) -> None:
     """Connections and routers of the one path do not say what they mean for many."""
     hooks: Sequence[t.Connect | t.Route] = [*held(document, t.Connect), *held(document, t.Route)]
     for hook in hooks:
@@ -101,11 +105,13 @@ def _check_alone(document: t.Document, net: t.SuperLayer) -> None:
             raise fail(
                 "unfit-network",
                 f"`{net.name.name}` has connections or routers already",
-                span=hook.span,
+                span=place_of(graph, net),
                 help="multiply the plain network first, then connect its paths",
             )
     if net.count is not None:
-        raise fail("unfit-network", f"`{net.name.name}` is an array already", span=net.span)
+        raise fail(
+            "unfit-network", f"`{net.name.name}` is an array already", span=place_of(graph, net)
+        )
 
 
 def _head(document: t.Document, net: t.SuperLayer) -> t.Fusion | None:

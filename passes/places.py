@@ -21,8 +21,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
+from xgraph.build.names import written
 from xgraph.diagnostics import did_you_mean, fail
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.scope import Argument, Call, Scope, SuperLayer
@@ -61,6 +62,15 @@ class Place:
     def __str__(self) -> str:
         at = f"depth {self.depth}" if self.taken else "refused"
         return f"{written(self.address)}: {at}, {self.reason}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "superlayer": self.superlayer,
+            "name": written(self.name),
+            "depth": self.depth or None,
+            "reason": self.reason,
+            "shape": str(self.value.type),
+        }
 
 
 def block_ends(graph: Graph, superlayer: str, at: At = "combined") -> list[Place]:
@@ -112,11 +122,6 @@ def superlayers(graph: Graph, name: str | None = None) -> list[str]:
             help=did_you_mean(name, known) or f"the network has {listed}",
         )  # fmt: skip
     return chosen
-
-
-def written(address: str) -> str:
-    """`path.0.c2` as the language has it: `path[0].c2`."""
-    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", address)
 
 
 def _scope(graph: Graph, superlayer: str) -> Scope:

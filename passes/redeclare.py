@@ -17,7 +17,7 @@ from xgraph.diagnostics import Report, fail
 from xgraph.grammar import format_document, parse, parse_expression, parts, rewritten
 from xgraph.grammar import tree as t
 from xgraph.ir.graph import Graph
-from xgraph.source import Source
+from xgraph.source import Source, Span
 
 Edit = Callable[[t.Document], t.Document]
 D = TypeVar("D", bound="t.Declaration")
@@ -77,6 +77,13 @@ def with_declarations(document: t.Document, new: Iterable[t.Declaration]) -> t.D
     )
     place = min([place, *(i for i, d in enumerate(held) if isinstance(d, t.Output))])
     return replace(document, declarations=(*held[:place], *added, *held[place:]))
+
+
+def place_of(graph: Graph, tree: t.Declaration) -> Span | None:
+    """Where a declaration of a graph's text was written by a person."""
+    name = named(tree)
+    found = (s.span for s in graph.scopes if name in (s.address, s.address.partition(".")[0]))
+    return next((span for span in found if span is not None), None)
 
 
 def replaced(document: t.Document, old: t.Tree, *new: t.Declaration) -> t.Document:

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
+from xgraph.build.names import written
 from xgraph.build.write import layer_text, value_text
 from xgraph.diagnostics import fail
 from xgraph.ir.graph import Graph, Value
 from xgraph.ops import OPS
 from xgraph.passes.contract import Pass, option, register
-from xgraph.passes.places import Place, aligned, superlayers, written
+from xgraph.passes.places import Place, aligned, superlayers
 from xgraph.passes.redeclare import declarations, redeclared, with_declarations
 
 _PREDICTED = ("conv", "deconv", "linear", "depthwise", "sepconv", "maxout")

@@ -10,7 +10,7 @@ from xgraph.grammar import SYNTHETIC
 from xgraph.grammar import tree as t
 from xgraph.ir.graph import Graph
 from xgraph.passes.contract import Pass, option, register
-from xgraph.passes.redeclare import expression, name, redeclared, replaced, sole
+from xgraph.passes.redeclare import expression, name, place_of, redeclared, replaced, sole
 
 
 @register
@@ -49,14 +49,16 @@ class Split(Pass):
                 shape=t.List(items=(_number(size), *filter(None, rest)), span=SYNTHETIC),
             )
             for index, (modality, size) in enumerate(
-                zip(self.into, self._sizes(channels, joint), strict=True)
+                zip(self.into, self._sizes(channels, joint, graph), strict=True)
             )
         ]  # fmt: skip
         joined = expression(f"concat({', '.join(self.into)})", self.name)
         let = t.Let(name=joint.name, value=joined, span=SYNTHETIC)
         return replaced(document, joint, *parts, let)
 
-    def _sizes(self, channels: t.Expression | None, joint: t.Modality) -> tuple[int, ...]:
+    def _sizes(
+        self, channels: t.Expression | None, joint: t.Modality, graph: Graph
+    ) -> tuple[int, ...]:
         total = channels.value if isinstance(channels, t.Number) else None
         count = len(self.into)
         if total is None:
@@ -70,7 +72,10 @@ class Split(Pass):
         else:
             told = f"{total} channels do not part into {count} equal ones"
         raise fail(
-            "unfit-network", told, span=joint.span, help="give `sizes=[...]` that add up to it"
+            "unfit-network",
+            told,
+            span=place_of(graph, joint),
+            help="give `sizes=[...]` that add up to it",
         )
 
     def _meta(self, index: int) -> tuple[t.Entry, ...]:

@@ -1,5 +1,5 @@
-"""`xsertion`: from a network of one joint stream to a cross-modal one (Karazija, Veličković and Liò,
-"Automatic inference of cross-modal connection topologies for X-CNNs", 2018).
+"""`xsertion`: from a network of one joint stream to a cross-modal one (Karazija et al., "Automatic
+inference of cross-modal connection topologies for X-CNNs", 2018).
 
 Every modality gets a super-layer of its own, a copy of the joint one with filters scaled by how
 informative the modality is (Eq. 1), and at every block end each pair of super-layers is connected
@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import ceil
 from typing import final
 
+from xgraph.build.names import written
 from xgraph.diagnostics import fail
 from xgraph.grammar import SYNTHETIC, format_tree
 from xgraph.grammar import tree as t
@@ -27,8 +29,9 @@ from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.op import Fault
 from xgraph.ir.scope import Modality, SuperLayer
 from xgraph.passes.contract import Pass, option, register
+from xgraph.passes.insert import Insert
 from xgraph.passes.lower import lower
-from xgraph.passes.places import Place, aligned, superlayers, written
+from xgraph.passes.places import Place, aligned, superlayers
 from xgraph.passes.redeclare import (
     declarations,
     document_of,
@@ -76,11 +79,22 @@ class Xsertion(Pass):
         scaled = _scaled(joint, dict(zip(plan.names, plan.scales, strict=True)))
         rows = aligned(scaled, plan.names, self._at(scaled, plan))
         lines = list(self._lines(plan, rows))
-        if not lines:
+        if not lines and not self.normed:
             return scaled
         new = declarations("\n".join(lines) + "\n", self.name)
         labels = [place.address for row in rows for place in row]
-        return redeclared(scaled, lambda d: with_declarations(d, new), self.name, labels)
+        return redeclared(
+            scaled,
+            lambda d: self._normed(with_declarations(d, new), labels, scaled),
+            self.name,
+            labels,
+        )
+
+    def _normed(self, document: t.Document, labels: Sequence[str], graph: Graph) -> t.Document:
+        """With a normalisation behind what merges, where it is asked for."""
+        for label in labels if self.normed else ():
+            document = Insert(at=label, layers="bn(eps = 0.001)").edited(document, graph)
+        return document
 
     def _at(self, graph: Graph, plan: _Plan) -> str | tuple[str, ...]:
         """Places as they are called within the new super-layers."""
@@ -267,7 +281,7 @@ def _inputs(
         ends.append(ends[-1] + int(graph.inputs[modality].type.features[0]))  # type: ignore[arg-type]
     return tuple(
         expression(f"{format_tree(given)} -> slice({a}, {b})", "xsertion")
-        for a, b in zip(ends, ends[1:], strict=False)
+        for a, b in pairwise(ends)
     ), let
 
 

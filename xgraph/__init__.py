@@ -26,7 +26,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from xgraph.build import unbuild
     from xgraph.diagnostics import Diagnostic, DiagnosticError
-    from xgraph.driver import Compiled, compile, load, parse, run  # noqa: A004
+    from xgraph.driver import Compiled, apply, compile, load, parse, run  # noqa: A004
     from xgraph.ir.graph import Graph
     from xgraph.ops import OPS
     from xgraph.passes import lower
@@ -39,6 +39,7 @@ __all__ = [
     "DiagnosticError",
     "Graph",
     "Summary",
+    "apply",
     "compile",
     "load",
     "lower",
@@ -54,6 +55,7 @@ _HOMES = {
     "DiagnosticError": "diagnostics",
     "Graph": "ir.graph",
     "Summary": "report",
+    "apply": "driver",
     "compile": "driver",
     "load": "driver",
     "lower": "passes",

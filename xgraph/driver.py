@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 import numpy as np
 
 from xgraph import weights as weight_files
-from xgraph.build import Limits, build_file, build_source
+from xgraph.build import Limits, build_file, build_source, unbuild
 from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError, Report, fail
 from xgraph.files import decode, read_text, write_whole
+from xgraph.ir.canonical import canonical
 from xgraph.ir.graph import Graph
 from xgraph.ir.text import dump
 from xgraph.ir.verify import verify_or_raise
-from xgraph.passes import lower
+from xgraph.passes import PassLike, Pipeline, lower
 from xgraph.samples import sample_inputs
 from xgraph.source import Source
 
@@ -297,6 +298,25 @@ def run(
     return Session(to_onnx(low, arrays).SerializeToString(), device=device).run(checked)
 
 
+def apply(network: Network, *passes: PassLike | str, settings: Settings | None = None) -> Graph:
+    """The architecture-level graph that passes make of a network, one after the other.
+
+    Passes are pipeline texts (`"xsertion{alpha=1 beta=2}"`), passes, or functions that make a
+    graph from a graph. The network stays as it is.
+    """
+    return Pipeline.of(*passes).run(as_graph(network, settings))
+
+
+def verify_fully(graph: Graph, step: str) -> None:
+    """`InternalError` unless a graph is sound, lowers to one that is, and is its own text."""
+    verify_or_raise(graph, step)
+    verify_or_raise(lower(graph), f"lower after {step}")
+    text = unbuild(graph)
+    again = build_source(Source(f"{graph.name} after {step}", text))
+    if canonical(again) != canonical(graph):
+        raise InternalError(step, "its text is another network", text)
+
+
 def read_source(path: str) -> tuple[Source, Path]:
     """A text and the folder its `use`s are read from; `-` is the standard input."""
     if path == "-":
@@ -305,6 +325,6 @@ def read_source(path: str) -> tuple[Source, Path]:
 
 
 __all__ = [
-    "Compiled", "Diagnostic", "DiagnosticError", "as_graph", "check", "compare", "compile",
+    "Compiled", "Diagnostic", "DiagnosticError", "apply", "as_graph", "check", "compare", "compile",
     "initial_weights", "load", "parse", "read_source", "require", "run", "tensor_graph",
 ]  # fmt: skip

@@ -1,133 +1,37 @@
-"""The `xgraph` command: reads flags, calls the driver, prints. The only room that prints or exits.
-
-Exit codes: 0 done, 1 the input has errors, 2 wrong command line, 3 bug in xgraph.
-"""
+"""The commands on one network: check, fmt, show, compile, run."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
-from functools import wraps
+from collections.abc import Iterable
 from pathlib import Path
-from traceback import format_exc
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import click
 
-from xgraph import __version__
-from xgraph.build import Limits, read_settings
-from xgraph.diagnostics import (
-    Diagnostic,
-    DiagnosticError,
-    InternalError,
-    Report,
-    did_you_mean,
-    render,
+from xgraph.build import read_settings
+from xgraph.cli.common import (
+    file_argument,
+    guarded,
+    json_option,
+    limit_option,
+    read_graph,
+    read_limits,
+    seed_option,
+    set_option,
+    show_diagnostics,
+    weights_option,
 )
+from xgraph.diagnostics import Diagnostic, DiagnosticError, Report
 from xgraph.ir.graph import Graph
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="xgraph")
-def main() -> None:
-    """xgraph compiles cross-modal networks written in .xg to PyTorch and ONNX.
-
-    \b
-    xgraph check net.xg                    every mistake, with its place
-    xgraph show net.xg                     shapes, parameters, MACs
-    xgraph compile net.xg --to onnx        a model for ONNX Runtime
-    xgraph run net.xg --input image=x.npy  outputs for inputs
-
-    A FILE of `-` is the standard input. Shell completion: put
-    `eval "$(_XGRAPH_COMPLETE=bash_source xgraph)"` into ~/.bashrc (or zsh_source, fish_source).
-    """
-
-
-def _colour() -> bool:
-    return sys.stderr.isatty()
-
-
-def _show(diagnostics: Iterable[Diagnostic]) -> None:
-    for diagnostic in diagnostics:
-        click.echo(render(diagnostic, colour=_colour()) + "\n", err=True)
-
-
-def _apologise(text: str) -> None:
-    click.echo(f"{text}\nThis is a bug in xgraph; please report it.", err=True)
-    sys.exit(3)
-
-
-def guarded(function: F) -> F:
-    """Turn what goes wrong into printed text and an exit code."""
-
-    @wraps(function)
-    def inner(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except DiagnosticError as error:
-            _show(error.diagnostics)
-            sys.exit(1)
-        except BrokenPipeError:
-            sys.stderr.close()
-            sys.exit(1)
-        except MemoryError as error:
-            told = f"this needs more memory than there is: {error}".removesuffix(": ")
-            _show([Diagnostic("too-large", told)])
-            sys.exit(1)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except InternalError as error:
-            _apologise(f"{error}\n{error.graph_text}")
-        except Exception:
-            _apologise(format_exc())
-
-    return cast(F, inner)
-
-
-def _limits(texts: tuple[str, ...]) -> Limits:
-    values = read_settings(texts)
-    known = list(Limits.__dataclass_fields__)
-    for name, value in values.items():
-        if name not in known or not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            near = did_you_mean(name, known) or f"limits are {', '.join(known)}, integers from 1"
-            raise click.UsageError(f"--limit {name}={value}: {near}")
-    return Limits(**cast(dict[str, Any], values))
-
-
-_file = click.argument("file", type=click.Path(path_type=str))
-_set = click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param.")
-_limit = click.option(
-    "--limit", "limits", multiple=True, metavar="NAME=N",
-    help="Raise a limit: nodes, steps, repeat, depth or weights.",
-)  # fmt: skip
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_weights = click.option(
-    "--weights", metavar="FILE", help="A safetensors file; without it, fresh weights."
-)
-_seed = click.option("--seed", default=0, show_default=True, help="Seed of fresh weights.")
-
-
-def _graph(file: str, settings: tuple[str, ...], limits: tuple[str, ...]) -> Any:
-    """The graph of a file; its warnings are printed, its errors raised."""
-    from xgraph import driver
-
-    source, folder = driver.read_source(file)
-    graph, report = driver.check(
-        source, read_settings(settings), folder=folder, limits=_limits(limits)
-    )
-    report.raise_errors()
-    _show(report.warnings)
-    return graph
-
-
-@main.command("check")
-@_file
-@_set
-@_limit
-@_json
+@click.command("check")
+@file_argument
+@set_option
+@limit_option
+@json_option
 @guarded
 def check_(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json: bool) -> None:
     """Report every mistake of FILE.
@@ -139,7 +43,7 @@ def check_(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_jso
     try:
         source, folder = driver.read_source(file)
         graph, report = driver.check(
-            source, read_settings(settings), folder=folder, limits=_limits(limits)
+            source, read_settings(settings), folder=folder, limits=read_limits(limits)
         )
     except DiagnosticError as error:
         if as_json:
@@ -149,7 +53,7 @@ def check_(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_jso
     if as_json:
         _show_json(report)
     else:
-        _show(report)
+        show_diagnostics(report)
         _sum_up(file, graph, report)
     if report.errors:
         sys.exit(1)
@@ -199,7 +103,7 @@ def _place(label: Any) -> dict[str, Any]:
     }
 
 
-@main.command()
+@click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=str))
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; exit 1 if any would.")
 @guarded
@@ -218,7 +122,7 @@ def fmt(files: tuple[str, ...], only_check: bool) -> None:
         report = Report()
         document = parse(source, report)
         if report.errors:
-            _show(report)
+            show_diagnostics(report)
             failed = True
             continue
         formatted = format_document(document)
@@ -235,11 +139,11 @@ def fmt(files: tuple[str, ...], only_check: bool) -> None:
         sys.exit(1)
 
 
-@main.command()
-@_file
-@_set
-@_limit
-@_json
+@click.command()
+@file_argument
+@set_option
+@limit_option
+@json_option
 @guarded
 def show(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json: bool) -> None:
     """Print FILE's parts with shapes, parameters and multiply-accumulates per sample.
@@ -248,12 +152,12 @@ def show(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json:
     """
     from xgraph.report import Summary
 
-    summary = Summary(_graph(file, settings, limits))
+    summary = Summary(read_graph(file, settings, limits))
     click.echo(json.dumps(summary.to_json(), indent=2) if as_json else summary.render())
 
 
-@main.command("compile")
-@_file
+@click.command("compile")
+@file_argument
 @click.option(
     "--to",
     "target",
@@ -262,10 +166,10 @@ def show(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json:
     help="What to write.",
 )
 @click.option("-o", "--out", metavar="PATH", help="Where; by default FILE's name here.")
-@_set
-@_limit
-@_weights
-@_seed
+@set_option
+@limit_option
+@weights_option
+@seed_option
 @click.option("--opset", type=int, help="ONNX operator set, 17 or newer.")
 @click.option(
     "--level", type=click.Choice(["architecture", "tensor"]), default="architecture",
@@ -291,7 +195,7 @@ def compile_(
     """
     from xgraph import driver
 
-    graph = _graph(file, settings, limits)
+    graph = read_graph(file, settings, limits)
     stem = graph.name if file == "-" else Path(file).stem
     path = Path(out) if out else Path(stem + driver.SUFFIX[cast(driver.Target, target)])
     compiled = driver.compile(
@@ -304,17 +208,17 @@ def compile_(
         click.echo(f"PyTorch and ONNX Runtime differ by {compiled.difference:.1e} at most")
 
 
-@main.command()
-@_file
+@click.command()
+@file_argument
 @click.option(
     "--input", "inputs", multiple=True, metavar="NAME=FILE",
     help="An .npy, .npz or picture for an input; or one .npz of arrays by name.",
 )  # fmt: skip
 @click.option("-o", "--out", metavar="PATH", help="An .npz for the outputs; else a summary.")
-@_set
-@_limit
-@_weights
-@_seed
+@set_option
+@limit_option
+@weights_option
+@seed_option
 @click.option("--backend", type=click.Choice(["onnx", "torch"]), default="onnx", show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--resize", is_flag=True, help="Bring pictures to the size the network takes.")
@@ -349,7 +253,7 @@ def run(
         network: Any = Path(file)
         wanted = Session(network, device=device).inputs
     else:
-        network = _graph(file, settings, limits)
+        network = read_graph(file, settings, limits)
         wanted = signature(driver.tensor_graph(network).inputs)
     given = arrays.read_inputs(inputs, wanted, resize=resize)
     outputs = driver.run(network, given, weights=weights, seed=seed, backend=backend, device=device)
@@ -358,7 +262,3 @@ def run(
     else:
         arrays.write_outputs(Path(out), outputs)
         click.echo(f"wrote {out}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,36 @@
+"""The `xgraph` command: reads flags, calls the driver, prints. The only room that prints or exits.
+
+Exit codes: 0 done, 1 the input has errors, 2 wrong command line, 3 bug in xgraph.
+"""
+
+from __future__ import annotations
+
+import click
+
+from xgraph import __version__
+from xgraph.cli import networks, passes
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xgraph")
+def main() -> None:
+    """xgraph compiles cross-modal networks written in .xg to PyTorch and ONNX.
+
+    \b
+    xgraph check net.xg                    every mistake, with its place
+    xgraph show net.xg                     shapes, parameters, MACs
+    xgraph compile net.xg --to onnx        a model for ONNX Runtime
+    xgraph run net.xg --input image=x.npy  outputs for inputs
+    xgraph apply PIPELINE net.xg           a network made by passes
+    xgraph diff a.xg b.xg                  what differs
+
+    A FILE of `-` is the standard input. Shell completion: put
+    `eval "$(_XGRAPH_COMPLETE=bash_source xgraph)"` into ~/.bashrc (or zsh_source, fish_source).
+    """
+
+
+for _command in (
+    networks.check_, networks.fmt, networks.show, networks.compile_, networks.run,
+    passes.apply_, passes.passes_, passes.places_, passes.diff_,
+):  # fmt: skip
+    main.add_command(_command)

@@ -1,0 +1,5 @@
+"""`python -m xgraph.cli`"""
+
+from xgraph.cli import main
+
+main()

@@ -1,0 +1,95 @@
+"""What all commands share: options, diagnostics as printed text, and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from traceback import format_exc
+from typing import Any, TypeVar, cast
+
+import click
+
+from xgraph.build import Limits, read_settings
+from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError, did_you_mean, render
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _colour() -> bool:
+    return sys.stderr.isatty()
+
+
+def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
+    for diagnostic in diagnostics:
+        click.echo(render(diagnostic, colour=_colour()) + "\n", err=True)
+
+
+def _apologise(text: str) -> None:
+    click.echo(f"{text}\nThis is a bug in xgraph; please report it.", err=True)
+    sys.exit(3)
+
+
+def guarded(function: F) -> F:
+    """Turn what goes wrong into printed text and an exit code."""
+
+    @wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except DiagnosticError as error:
+            show_diagnostics(error.diagnostics)
+            sys.exit(1)
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(1)
+        except MemoryError as error:
+            told = f"this needs more memory than there is: {error}".removesuffix(": ")
+            show_diagnostics([Diagnostic("too-large", told)])
+            sys.exit(1)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except InternalError as error:
+            _apologise(f"{error}\n{error.graph_text}")
+        except Exception:
+            _apologise(format_exc())
+
+    return cast(F, inner)
+
+
+def read_limits(texts: tuple[str, ...]) -> Limits:
+    values = read_settings(texts)
+    known = list(Limits.__dataclass_fields__)
+    for name, value in values.items():
+        if name not in known or not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            near = did_you_mean(name, known) or f"limits are {', '.join(known)}, integers from 1"
+            raise click.UsageError(f"--limit {name}={value}: {near}")
+    return Limits(**cast(dict[str, Any], values))
+
+
+file_argument = click.argument("file", type=click.Path(path_type=str))
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param."
+)
+limit_option = click.option(
+    "--limit", "limits", multiple=True, metavar="NAME=N",
+    help="Raise a limit: nodes, steps, repeat, depth or weights.",
+)  # fmt: skip
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+weights_option = click.option(
+    "--weights", metavar="FILE", help="A safetensors file; without it, fresh weights."
+)
+seed_option = click.option("--seed", default=0, show_default=True, help="Seed of fresh weights.")
+
+
+def read_graph(file: str, settings: tuple[str, ...], limits: tuple[str, ...]) -> Any:
+    """The graph of a file; its warnings are printed, its errors raised."""
+    from xgraph import driver
+
+    source, folder = driver.read_source(file)
+    graph, report = driver.check(
+        source, read_settings(settings), folder=folder, limits=read_limits(limits)
+    )
+    report.raise_errors()
+    show_diagnostics(report.warnings)
+    return graph
