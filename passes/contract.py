@@ -17,6 +17,7 @@ to do gives back the very graph it was given.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
@@ -169,7 +170,7 @@ def spelt(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "none"}[value]
     text = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
-    plain = text and not any(c in text for c in ' \t\n,{}"[]=')
+    plain = re.fullmatch(r"[\w.*+/%-]+", text, re.ASCII)
     return text if plain or not isinstance(value, str) else f'"{text}"'
 
 

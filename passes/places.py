@@ -202,11 +202,10 @@ class _Finder:
 
     def _stages(self) -> Iterator[Place]:
         cuts = self._cuts()
-        ends = [node for node in self._main if node.output in cuts and _size(node.output)]
-        for node in ends:
-            sizes = {_size(user.output) for user in self._readers(node.output)}
-            if sizes != {_size(node.output)}:
-                yield self._place(node.output, "ends its resolution", 1)
+        for value in (v for node in self._main for v in node.outputs):
+            sizes = {_size(out) for user in self._readers(value) for out in user.outputs}
+            if value in cuts and _size(value) and sizes != {_size(value)}:
+                yield self._place(value, "ends its resolution", 1)
 
     def _labelled(self) -> Iterator[Place]:
         for value, rest in sorted(
@@ -262,12 +261,13 @@ class _Finder:
 
     def _ends(self, node: Node) -> str | None:
         """What makes a layer the end of a block."""
+        if len(node.outputs) != 1 or not node.inputs:
+            return None
         if node.op.name in _MERGES and len(node.inputs) > 1:
             return f"behind `{node.op.name}`"
-        before, after = (
-            _size(v) for v in (node.inputs[0] if node.inputs else node.output, node.output)
-        )
-        return f"behind `{node.op.name}`, which makes maps smaller" if 0 < after < before else None
+        if 0 < _size(node.output) < _size(node.inputs[0]):
+            return f"behind `{node.op.name}`, which makes maps smaller"
+        return None
 
     def _settled(self, value: Value) -> Value:
         """The value behind the norms and activations that alone read `value`."""

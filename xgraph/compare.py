@@ -142,7 +142,11 @@ def _routers(graph: Graph) -> _Facts:
 
 
 def _outputs(graph: Graph) -> _Facts:
-    return {name: f"= {_name(graph, value)}" for name, value in graph.outputs.items()}
+    found = {}
+    for name, value in graph.outputs.items():
+        made = _stands_in(graph.own(value).node, scopes.Output)
+        found[name] = _applied(graph, value.node) if made else _name(graph, value)
+    return found
 
 
 _KINDS: dict[str, Callable[[Graph], _Facts]] = {
@@ -189,14 +193,21 @@ def _layers(graph: Graph, common: Iterable[str]) -> _Facts:
     found: dict[str, str] = {}
     for node in graph.nodes():
         hidden = node.rebinds or node.op in (ENTER, LEAVE, None) or node.op.name == "input"
-        hooked = node.scope is not None and any(
-            isinstance(s, (scopes.Connect, scopes.Route)) for s in node.scope.chain()
-        )
+        hooked = _stands_in(node, scopes.Connect, scopes.Route, scopes.Output)
         head = _owner(node.address)
         if not hidden and not hooked and (head in heads or head not in _bodied(graph)):
-            reads = ", ".join(_name(graph, value) for value in node.inputs)
-            found[written(node.address)] = f"{op_text(node.op, node.attrs)} of {reads}"
+            found[written(node.address)] = _applied(graph, node)
     return found
+
+
+def _stands_in(node: Node, *kinds: type[Scope]) -> bool:
+    return node.scope is not None and any(isinstance(s, kinds) for s in node.scope.chain())
+
+
+def _applied(graph: Graph, node: Node) -> str:
+    """A layer and what it reads."""
+    reads = ", ".join(_name(graph, value) for value in node.inputs)
+    return f"{op_text(node.op, node.attrs)} of {reads}" if reads else op_text(node.op, node.attrs)
 
 
 def _owner(address: str) -> str:

@@ -1,0 +1,152 @@
+"""Pipelines as text and back, options and their mistakes, passes of one's own."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import xgraph
+from xgraph.diagnostics import DiagnosticError, InternalError
+from xgraph.ir.graph import Graph
+from xgraph.passes import (
+    Insert,
+    Multipath,
+    Pass,
+    Pipeline,
+    RouteStreams,
+    Split,
+    Xsertion,
+    known_passes,
+    option,
+    options,
+    written,
+)
+
+TEXT = "network n\nmodality x: [3]\nsuperlayer y(x) { a: linear(4) -> relu; linear(2) }\noutput y\n"
+
+
+def test_text_and_back() -> None:
+    text = 'xsertion{alpha=2 at=[p1, p2]},route{kind=cp via="conv(4, 3) -> relu"},multipath'
+    found = Pipeline.parse(text)
+    assert found.passes == (
+        Xsertion(alpha=2, at=("p1", "p2")),
+        RouteStreams(kind="cp", via="conv(4, 3) -> relu"),
+        Multipath(),
+    )
+    assert str(found) == text
+    assert Pipeline.parse(str(found)) == found
+
+
+words = st.text(st.characters(codec="ascii", exclude_characters='"\x00'), min_size=1)
+
+
+@given(words, words, st.tuples(words, words), st.floats(0, 100))
+def test_any_text_comes_back(at: str, layers: str, names: tuple[str, str], number: float) -> None:
+    plain = tuple(f"a{ord(name[0])}_{i}" for i, name in enumerate(names))
+    made = Pipeline((Insert(at, layers), Split(plain), Xsertion(alpha=number)))
+    assert Pipeline.parse(str(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("text", "id"),
+    [
+        ("", "empty-pipeline"),
+        ("xsertoin", "unknown-pass"),
+        ("xsertion{alfa=1}", "unknown-option"),
+        ("xsertion{alpha=-1}", "bad-option"),
+        ("xsertion{alpha=nan}", "bad-option"),
+        ("xsertion{alpha=one}", "bad-option"),
+        ("xsertion{alpha=1 alpha=2}", "duplicate-name"),
+        ("xsertion{alpha}", "bad-pipeline"),
+        ("xsertion{alpha=", "bad-pipeline"),
+        ("xsertion{alpha=1", "bad-pipeline"),
+        ("xsertion xsertion", "bad-pipeline"),
+        ("xsertion,", "bad-pipeline"),
+        ('xsertion{at="p}', "bad-pipeline"),
+        ("multipath{paths=2.5}", "bad-option"),
+        ("multipath{paths=99999999999999999999999}", "bad-option"),
+        ("insert{at=net.a}", "missing-option"),
+        ("split{into=[a]}", "bad-option"),
+        ("split{into=[a, b] sizes=[1]}", "bad-option"),
+        ("route{kind=cc per=stream}", "bad-option"),
+        ("route{kind=cc replace=true}", "bad-option"),
+        ("connect{source=a.b}", "bad-option"),
+        ("connect{between=[a]}", "bad-option"),
+    ],
+)
+def test_mistakes_have_a_place(text: str, id: str) -> None:  # noqa: A002
+    with pytest.raises(DiagnosticError) as raised:
+        Pipeline.parse(text)
+    first = raised.value.diagnostics[0]
+    assert first.id == id
+    assert first.label is not None
+
+
+@given(st.text(alphabet='abx{}[],="0 .', max_size=30))
+def test_any_text_is_a_pipeline_or_a_mistake(text: str) -> None:
+    with contextlib.suppress(DiagnosticError):
+        assert Pipeline.parse(text).passes
+
+
+def test_every_pass_tells_of_itself() -> None:
+    for name, kind in known_passes().items():
+        assert kind.name == name
+        assert kind.__doc__
+        assert Pipeline.parse(kind.example).passes[0].name == name
+        assert all(known.doc for known in options(kind))
+        assert f"{name}" in written(Pipeline.parse(kind.example).passes[0])
+
+
+# ----------------------------------------------------------------------- passes of one's own
+
+
+def test_a_function_is_a_pass_and_gets_a_copy() -> None:
+    base = xgraph.parse(TEXT)
+
+    def wider(graph: Graph) -> Graph:
+        for node in graph.nodes():
+            if node.op.name == "linear" and node.attrs["units"] == 4:
+                graph.set_attrs(node, units=8)
+        graph.infer()
+        return graph
+
+    made = xgraph.apply(base, wider, "multipath")
+    assert "linear(8)" in xgraph.unbuild(made)
+    assert "linear(4)" in xgraph.unbuild(base)
+
+
+def test_a_function_that_gives_no_graph() -> None:
+    with pytest.raises(DiagnosticError, match="a graph is wanted"):
+        xgraph.apply(TEXT, lambda graph: None)  # type: ignore[arg-type, return-value]
+
+
+@final
+@dataclass(frozen=True)
+class Spoil(Pass):
+    """Break the graph."""
+
+    name = "spoil"
+    example = "spoil"
+    deep: int = option(1, "how", low=0)
+
+    def apply(self, graph: Graph) -> Graph:
+        new = graph.copy()
+        new.outputs["z"] = graph.outputs["y"]
+        return new
+
+
+def test_what_a_pass_makes_is_verified() -> None:
+    with pytest.raises(InternalError, match="spoil"):
+        xgraph.apply(TEXT, Spoil())
+
+
+def test_options_are_checked_in_python_too() -> None:
+    with pytest.raises(DiagnosticError, match="from 0"):
+        Spoil(deep=-1)
+    with pytest.raises(DiagnosticError, match="an integer"):
+        Spoil(deep="x")  # type: ignore[arg-type]
