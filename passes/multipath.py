@@ -51,7 +51,7 @@ class Multipath(Pass):
         return redeclared(graph, lambda document: self._edit(graph, document), self.name)
 
     def _edit(self, graph: Graph, document: t.Document) -> t.Document:
-        net = sole(document, t.SuperLayer, self.net, self.name, "super-layer")
+        net = sole(document, t.SuperLayer, self.net, "multipath{net}", graph)
         _check_alone(graph, document, net)
         joined = expression(f"{self.merge}({self.to}[*])", self.name)
         head = _head(document, net)

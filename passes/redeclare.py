@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from xgraph.build import Limits, build_source, unbuild
-from xgraph.diagnostics import Report, fail
+from xgraph.diagnostics import Report, did_you_mean, fail
 from xgraph.grammar import format_document, parse, parse_expression, parts, rewritten
 from xgraph.grammar import tree as t
 from xgraph.ir.graph import Graph
@@ -108,17 +108,25 @@ def held(document: t.Document, kind: type[D]) -> Iterator[D]:
             yield part
 
 
-def sole(document: t.Document, kind: type[D], name: str | None, step: str, what: str) -> D:
-    """The declaration of a kind by its name, or the only one there is."""
+def sole(document: t.Document, kind: type[D], name: str | None, key: str, graph: Graph) -> D:
+    """The declaration of a kind by its name, or the only one there is; `key` is the option of a
+    pass that names it, such as `multipath{net}`."""
     found = list(held(document, kind))
     chosen = [d for d in found if name is None or named(d) == name]
     if len(chosen) == 1:
         return chosen[0]
-    listed = ", ".join(f"`{named(d)}`" for d in found) or "none"
-    wanted = f"no {what} `{name}`" if name is not None and not chosen else f"not one {what}"
+    what = {"SuperLayer": "super-layer"}.get(kind.__name__, kind.__name__.lower())
+    listed = ", ".join(f"`{named(d)}`" for d in found)
+    if not found:
+        raise fail("unfit-network", f"the network has no {what}", origin=key)
+    if name is not None and not chosen:
+        told = f"no {what} is called `{name}`"
+        near = did_you_mean(name, [named(d) or "" for d in found]) or f"there are {listed}"
+        raise fail("unknown-name", told, origin=key, help=near)
+    first = f"{key[:-1]}={named(chosen[0])}}}"
     raise fail(
-        "unfit-network", f"the network has {wanted}: it has {listed}", origin=step,
-        help=f"name one that it has, or give `{step}` a network that has one",
+        "unfit-network", f"one {what} is wanted, and there are {listed}",
+        span=place_of(graph, chosen[1]), help=f"name it: `{first}`",
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ class Split(Pass):
         return redeclared(graph, lambda document: self._edit(graph, document), self.name)
 
     def _edit(self, graph: Graph, document: t.Document) -> t.Document:
-        joint = sole(document, t.Modality, self.input, self.name, "modality")
+        joint = sole(document, t.Modality, self.input, "split{input}", graph)
         channels, *rest = joint.shape.items if joint.shape.items else (None,)
         parts = [
             replace(

@@ -31,7 +31,7 @@ from xgraph.ir.scope import Modality, SuperLayer
 from xgraph.passes.contract import Pass, option, register
 from xgraph.passes.insert import Insert
 from xgraph.passes.lower import lower
-from xgraph.passes.places import Place, aligned, superlayers
+from xgraph.passes.places import Place, aligned, block_ends, superlayers
 from xgraph.passes.redeclare import (
     declarations,
     document_of,
@@ -75,9 +75,10 @@ class Xsertion(Pass):
 
     def apply(self, graph: Graph) -> Graph:
         plan = _Plan.of(graph, self)
+        block_ends(graph, plan.net, self._at(plan))  # so that what is refused shows its own text
         joint = redeclared(graph, plan.lanes, self.name)
         scaled = _scaled(joint, dict(zip(plan.names, plan.scales, strict=True)))
-        rows = aligned(scaled, plan.names, self._at(scaled, plan))
+        rows = aligned(scaled, plan.names, self._at(plan))
         lines = list(self._lines(plan, rows))
         if not lines and not self.normed:
             return scaled
@@ -96,7 +97,7 @@ class Xsertion(Pass):
             document = Insert(at=label, layers="bn(eps = 0.001)").edited(document, graph)
         return document
 
-    def _at(self, graph: Graph, plan: _Plan) -> str | tuple[str, ...]:
+    def _at(self, plan: _Plan) -> str | tuple[str, ...]:
         """Places as they are called within the new super-layers."""
         if isinstance(self.at, str):
             return self.at

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-_HEAD = re.compile(r"\[(\w+)(?: ([^\]\n]*))?\]\n", re.MULTILINE)
+_HEAD = re.compile(r"\[(\w+)(?: ([^\n]*))?\]\n", re.MULTILINE)
 _CASE = re.compile(r"^(?=\[case )", re.MULTILINE)
 _PART = re.compile(r"^(?=\[(?:case|run|file|setup|needs|out)\b)", re.MULTILINE)
 
