@@ -1,0 +1,116 @@
+"""How long passes take, against the size of the network.
+
+    python benchmarks/passes.py [--quick]
+
+Each pass runs on networks of 1k, 10k and 100k layers; beside it stands the power of size with which
+its time grows, and its time as a multiple of building the same network from its text, which every
+pass does at least once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import math
+import os
+import platform
+import time
+from collections.abc import Callable
+
+import xgraph
+from xgraph.build import Limits, build_source
+from xgraph.ir.graph import Graph
+from xgraph.source import Source
+
+LIMITS = Limits(nodes=10**7, steps=10**8)
+
+
+def network_of(layers: int) -> str:
+    """One super-layer of about so many layers, with a labelled place after every hundredth."""
+    stages = max(1, layers // 20)
+    body = []
+    for i in range(stages):
+        label = f"p{i // 5}: " if i % 5 == 4 else ""
+        body.append(f"  {label}unit(8) -> unit(8) -> unit(8) -> unit(8) -> unit(8) -> unit(8)")
+        body.append("  relu -> tanh")
+    return (
+        "\n".join(
+            [
+                "network large",
+                "modality a: [2, 4, 4] with informativeness = 0.8",
+                "modality b: [2, 4, 4] with informativeness = 0.6",
+                "block unit(f) { conv(f, 3) -> bn -> relu }",
+                "let joint = concat(a, b)",
+            "superlayer net(joint) {",
+                *body,
+                "}",
+                "fusion head(net) { flatten -> linear(10) }",
+                "output y = head",
+            ]
+        )
+        + "\n"
+    )
+
+
+def pipelines(layers: int) -> dict[str, str]:
+    """Each pass, at ten places whatever the size, so that only the network grows."""
+    labels = max(1, layers // 20) // 5
+    some = [f"p{i * labels // 10}" for i in range(10)] if labels >= 10 else ["p0"]
+    at = f"[{', '.join(dict.fromkeys(some))}]"
+    return {
+        "multipath": "multipath{paths=2}",
+        "multipath,route": f"multipath{{paths=2}},route{{at={at}}}",
+        "xsertion": f"xsertion{{at={at}}}",
+        "connect": "connect{source=a target=net.p0 kernel=1}",
+        "insert": 'insert{at=net.p0 layers="dropout(0.5)"}',
+        "set": "set{layer=net.unit1.conv1 attribute=bias value=false}",
+    }
+
+
+def seconds(run: Callable[[], object], repeats: int) -> float:
+    best = math.inf
+    for _ in range(repeats):
+        gc.collect()
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def built(layers: int) -> Graph:
+    return build_source(Source("large.xg", network_of(layers)), limits=LIMITS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How long passes take.")
+    parser.add_argument("--quick", action="store_true", help="small sizes, one run each")
+    quick = parser.parse_args().quick
+    sizes = [1_000, 4_000] if quick else [1_000, 10_000, 100_000]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    before: dict[str, tuple[int, float]] = {}
+    for size in sizes:
+        repeats = 3 if size < 50_000 else 1
+        graph = built(size)
+        print(f"{len(graph):,} layers")
+        build = seconds(lambda size=size: built(size), repeats)
+        report("build", len(graph), build, build, before)
+        for name, pipeline in pipelines(size).items():
+            took = seconds(lambda p=pipeline, g=graph: xgraph.apply(g, p), repeats)
+            report(name, len(graph), took, build, before)
+        print()
+
+
+def report(
+    name: str, count: int, took: float, build: float, before: dict[str, tuple[int, float]]
+) -> None:
+    """A line, with the power of size since the size before."""
+    power = ""
+    if name in before:
+        old_count, old = before[name]
+        power = f"power {math.log(took / old) / math.log(count / old_count):.2f}"
+    before[name] = count, took
+    print(f"  {name:<18}{took * 1000:>12.1f} ms {took / build:>8.1f} builds   {power}")
+
+
+if __name__ == "__main__":
+    main()
