@@ -383,8 +383,15 @@ def _lane_scale(graph: Graph, plan: _Plan) -> float:
     single = redeclared(graph, lambda d: plan.lanes(d, 1), "xsertion")
     target = _parameters(graph) / count
 
+    widths = sorted({node.attrs[key] for node in single.nodes() if (key := _widened(node))})
+    found: dict[tuple[int, ...], float] = {}
+
     def over(scale: float) -> float:
-        return _parameters(_scaled(single, {plan.names[0]: scale / count})) - target
+        rounded = tuple(_rounded(width * scale / count) for width in widths)
+        if rounded not in found:  # many scales come to the same widths
+            lane = _scaled(single, {plan.names[0]: scale / count})
+            found[rounded] = _parameters(lane) - target
+        return found[rounded]
 
     low, high = 1.0, 2.0
     at_low, at_high = over(low), over(high)
