@@ -1,8 +1,8 @@
 """Where a cross-modal connection may go: the places of a super-layer, and why each was taken or
 refused.
 
-A rule looks at the layers of a super-layer up to its tail (the last `flatten` of the network and
-what follows, or the last `linear` where nothing is flattened):
+A rule looks at the layers of a super-layer up to its tail (its last `flatten` and what follows, or
+its last `linear` where the network flattens nothing):
 
 - `after-pooling`: poolings behind which at least two layers follow in a row, as the reference
   implementation of Xsertion has it (Karazija et al., 2018);
@@ -308,18 +308,24 @@ class _Finder:
 
 
 def _main(graph: Graph, scope: Scope) -> list[Node]:
-    """The layers of a super-layer before the tail, in topological order."""
+    """The layers of a super-layer before its tail, in topological order."""
     order = [n for n in graph.nodes() if not n.rebinds]
     inside = [n for n in order if n.scope and scope in _bodies(n.scope)]
-    flattens = [n for n in order if n.op.name == "flatten"]
-    starts = flattens or [n for n in order if n.op.name in ("linear", "maxout")]
-    if not starts or starts[-1] not in inside:
+    starts = [n for n in inside if n.op.name == "flatten"]
+    if not starts and all(n.op.name != "flatten" for n in order):
+        starts = [n for n in inside if n.op.name in ("linear", "maxout") and _is_dense(n)]
+    if not starts:
         return inside
     tail = {starts[-1]}
     for node in inside:
         if any(value.node in tail for value in node.inputs):
             tail.add(node)
     return [node for node in inside if node not in tail]
+
+
+def _is_dense(node: Node) -> bool:
+    """Whether a layer takes vectors: `maxout` is also a convolution."""
+    return not _size(node.output)
 
 
 def _bodies(scope: Scope) -> Iterator[Scope]:
