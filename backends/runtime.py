@@ -112,6 +112,8 @@ def _open(
     if device not in _PROVIDERS:
         raise fail("unknown-device", f"there is no device `{device}`", help=_listed(_PROVIDERS))
     ort = _onnxruntime()
+    if not isinstance(model, bytes) and Path(model).is_dir():
+        raise fail("is-a-directory", "this is a directory, not a file", origin=origin)
     if not isinstance(model, bytes) and not Path(model).is_file():
         raise fail("bad-model", "there is no such file", origin=origin)
     if device == "cuda":

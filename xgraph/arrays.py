@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from xgraph.diagnostics import Diagnostic, DiagnosticError, did_you_mean, fail
-from xgraph.files import write_whole
+from xgraph.files import named, write_whole
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Signature: TypeAlias = Mapping[str, tuple[str, tuple[int | str, ...]]]
@@ -40,11 +40,16 @@ def read_inputs(texts: Iterable[str], wanted: Signature, *, resize: bool) -> dic
     return found
 
 
+def input_files(texts: Iterable[str]) -> list[Path]:
+    """The files that `read_inputs` reads."""
+    return [path for text in texts for path in _entries(text).values()]
+
+
 def _entries(text: str) -> dict[str, Path]:
     """The files of a `name=file` text, or of an archive that holds several by name."""
     name, equals, file = text.partition("=")
     if equals:
-        return {name: Path(file)}
+        return {name: named(file, f"file of input `{name}`")}
     if not text.endswith(".npz"):
         raise fail(
             "bad-input",

@@ -208,31 +208,39 @@ def fmt(files: tuple[str, ...], only_check: bool) -> None:
 
     Example: xgraph fmt --check examples/*.xg
     """
+    changed, failed = 0, False
+    for file in files:
+        try:
+            changed += _format(file, only_check)
+        except DiagnosticError as error:
+            _show(error.diagnostics)
+            failed = True
+    if failed or (only_check and changed):
+        sys.exit(1)
+
+
+def _format(file: str, only_check: bool) -> bool:
+    """Bring one file to the canonical form; whether it was not in it."""
     from xgraph.driver import read_source
     from xgraph.files import write_whole
     from xgraph.grammar import format_document, parse
 
-    changed, failed = 0, False
-    for file in files:
-        source, _ = read_source(file)
-        report = Report()
-        document = parse(source, report)
-        if report.errors:
-            _show(report)
-            failed = True
-            continue
-        formatted = format_document(document)
-        if file == "-" and not only_check:
-            click.echo(formatted, nl=False)
-        elif formatted != source.text:
-            changed += 1
-            if only_check:
-                click.echo(f"{file}: not in canonical form", err=True)
-            else:
-                write_whole(Path(file), formatted)
-                click.echo(f"{file}: formatted")
-    if failed or (only_check and changed):
-        sys.exit(1)
+    source, _ = read_source(file)
+    report = Report()
+    document = parse(source, report)
+    report.raise_errors()
+    formatted = format_document(document)
+    if file == "-" and not only_check:
+        click.echo(formatted, nl=False)
+        return False
+    if formatted == source.text:
+        return False
+    if only_check:
+        click.echo(f"{file}: not in canonical form", err=True)
+    else:
+        write_whole(Path(file), formatted)
+        click.echo(f"{file}: formatted")
+    return True
 
 
 @main.command()
@@ -290,10 +298,12 @@ def compile_(
     Example: xgraph compile net.xg --to onnx -o net.onnx
     """
     from xgraph import driver
+    from xgraph.files import named
 
     graph = _graph(file, settings, limits)
     stem = graph.name if file == "-" else Path(file).stem
-    path = Path(out) if out else Path(stem + driver.SUFFIX[cast(driver.Target, target)])
+    suffix = driver.SUFFIX[cast(driver.Target, target)]
+    path = Path(stem + suffix) if out is None else named(out, "output")
     compiled = driver.compile(
         graph, target, path, weights=weights, seed=seed, opset=opset, level=level,
         verify=not no_verify,
@@ -337,11 +347,12 @@ def run(
     """
     from xgraph import arrays, driver
     from xgraph.backends.runtime import Session, signature
+    from xgraph.files import keep, named
 
-    if out is not None and not out.endswith(".npz"):
+    if out is not None and named(out, "output").suffix != ".npz":
         raise click.UsageError(f"-o {out}: outputs are written to an .npz file")
     if file.endswith(".onnx"):
-        if settings or weights or seed or backend != "onnx":
+        if settings or weights is not None or seed or backend != "onnx":
             raise click.UsageError(
                 "an .onnx has its weights and params in it: --set, --weights, --seed and"
                 " --backend torch are for a .xg"
@@ -352,6 +363,9 @@ def run(
         network = _graph(file, settings, limits)
         wanted = signature(driver.tensor_graph(network).inputs)
     given = arrays.read_inputs(inputs, wanted, resize=resize)
+    if out is not None:
+        read = [file] if isinstance(network, Path) else driver.sources(network)
+        keep(out, [*read, *arrays.input_files(inputs), *([weights] if weights is not None else [])])
     outputs = driver.run(network, given, weights=weights, seed=seed, backend=backend, device=device)
     if out is None:
         click.echo(arrays.summarise(outputs))

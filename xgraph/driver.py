@@ -15,7 +15,7 @@ import numpy as np
 from xgraph import weights as weight_files
 from xgraph.build import Limits, build_file, build_source
 from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError, Report, fail
-from xgraph.files import decode, read_text, write_whole
+from xgraph.files import decode, keep, named, read_text, same_file, write_whole
 from xgraph.ir.graph import Graph
 from xgraph.ir.text import dump
 from xgraph.ir.verify import verify_or_raise
@@ -86,7 +86,7 @@ def initial_weights(low: Graph, weights: Weights | None = None, seed: int = 0) -
         return weight_files.initialise(low, seed)
     if isinstance(weights, Mapping):
         return weight_files.check(low, {k: _array(v) for k, v in weights.items()}, "weights")
-    return weight_files.check(low, weight_files.load(Path(weights)), str(weights))
+    return weight_files.check(low, weight_files.load(weights), str(weights))
 
 
 def _array(value: Any) -> np.ndarray[Any, Any]:
@@ -149,44 +149,78 @@ def compile(  # noqa: A001 - the command's own name
     """
     if to not in SUFFIX:
         raise fail("unknown-target", f"there is no target {to!r}", help="torch, onnx or ir")
-    path = Path(out)
+    path = named(out, "output")
     _check_out(path, to)
     graph = as_graph(network, settings)
+    given = [weights] if isinstance(weights, (str, Path)) else []
+    keep(path, [*sources(graph), *given])
     if to == "ir":
         write_whole(path, dump(graph if level == "architecture" else tensor_graph(graph)))
         return Compiled((path,))
     low = tensor_graph(graph)
     arrays = initial_weights(low, weights, seed)
     if to == "torch":
-        return _write_torch(low, arrays, path, fresh=weights is None)
+        return _write_torch(low, arrays, path, weights)
     return _write_onnx(low, arrays, path, opset, verify)
+
+
+def sources(graph: Graph) -> list[str]:
+    """The files that a graph was read from: of the network, and of the blocks that it uses."""
+    return sorted({node.span.source.name for node in graph.nodes() if node.span})
 
 
 def _check_out(path: Path, to: Target) -> None:
     """No target takes the place of a file of another kind, least of all of the network itself."""
-    if path.suffix == ".xg" or (to != "ir" and path.suffix != SUFFIX[to]):
-        raise fail(
-            "bad-output",
-            f"what `--to {to}` writes belongs into a `{SUFFIX[to]}` file",
-            origin=str(path),
-            help=f"give `-o {path.stem}{SUFFIX[to]}`",
-        )
+    suffix = SUFFIX[to]
+    if path.suffix == suffix or (to == "ir" and _is_device(path)):
+        return
+    if path.is_dir():
+        better = path / f"net{suffix}"
+    else:
+        better = path.with_name(f"net{suffix}" if path.name == suffix else path.stem + suffix)
+    raise fail(
+        "bad-output",
+        f"what `--to {to}` writes belongs into a `{suffix}` file",
+        origin=str(path),
+        help=f"give `-o {better}`",
+    )
 
 
-def _write_torch(low: Graph, arrays: Arrays, path: Path, *, fresh: bool) -> Compiled:
+def _is_device(path: Path) -> bool:
+    """Whether it is a place like `/dev/stdout`, wherever that leads, or a pipe."""
+    return path.parent == Path("/dev") or (
+        path.exists() and not path.is_file() and not path.is_dir()
+    )
+
+
+def _write_torch(low: Graph, arrays: Arrays, path: Path, weights: Weights | None) -> Compiled:
     from xgraph.backends.torch import to_source
 
     source, beside = to_source(low), path.with_suffix(".safetensors")
-    if fresh and beside.exists() and not _holds(beside, arrays):
-        raise fail(
-            "would-overwrite",
-            "fresh weights would take the place of those in this file",
-            origin=str(beside),
-            help=f"`--weights {beside}` keeps them; or write elsewhere, or remove the file",
-        )
-    weight_files.save(beside, arrays)
+    stays = beside.exists() and _stays(beside, arrays, weights)
+    if not stays:
+        weight_files.save(beside, arrays)
     write_whole(path, source)
-    return Compiled((path, beside))
+    return Compiled((path,) if stays else (path, beside))
+
+
+def _stays(beside: Path, arrays: Arrays, weights: Weights | None) -> bool:
+    """Whether a weights file need not be written anew; fresh weights never take the place of
+    others, nor those that were read the place of their own file."""
+    read = isinstance(weights, (str, Path)) and same_file(beside, weights)
+    if not read and weights is not None:
+        return False
+    if _holds(beside, arrays):
+        return True
+    others = "what a network takes of these" if read else "fresh weights"
+    raise fail(
+        "would-overwrite",
+        f"{others} would take the place of those in this file",
+        origin=str(beside),
+        help="write to another file"
+        if read
+        else f"`--weights {beside}` keeps them; or write elsewhere, or remove the file",
+    )
 
 
 def _holds(path: Path, arrays: Arrays) -> bool:
@@ -301,7 +335,7 @@ def read_source(path: str) -> tuple[Source, Path]:
     """A text and the folder its `use`s are read from; `-` is the standard input."""
     if path == "-":
         return Source("<stdin>", decode(sys.stdin.buffer.read(), "<stdin>")), Path()
-    return read_text(Path(path)), Path(path).parent
+    return read_text(path), Path(path).parent
 
 
 __all__ = [
