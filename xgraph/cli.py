@@ -310,6 +310,9 @@ def compile_(
     )  # fmt: skip
     for written in compiled.files:
         click.echo(f"wrote {written}")
+    if compiled.unverified is not None:
+        told = f"the model was not run against PyTorch: {compiled.unverified}"
+        _show([Diagnostic("not-compared", told, severity="warning")])
     if compiled.difference is not None:
         click.echo(f"PyTorch and ONNX Runtime differ by {compiled.difference:.1e} at most")
 
