@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xgraph.diagnostics import Diagnostic, DiagnosticError, Report, did_you_mean, fail
+from xgraph.given import arrays_of
 from xgraph.ir.graph import Value
 from xgraph.ir.types import Expr, evaluate, parse_dim
 
@@ -275,10 +276,11 @@ def check_inputs(
     sizes and element types that do not fit, sizes that should be one and are not, numbers that
     are not finite.
     """
+    plain = arrays_of(inputs, "inputs", "bad-input")
     report = Report()
     check = _InputCheck(report, origin)
-    check.names(inputs, wanted)
-    given = {name: np.asarray(inputs[name]) for name in wanted if name in inputs}
+    check.names(plain, wanted)
+    given = {name: plain[name] for name in wanted if name in plain}
     found = {name: check.array(name, array, *wanted[name]) for name, array in given.items()}
     check.computed()
     report.raise_errors()

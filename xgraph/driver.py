@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final, get_args
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from xgraph import weights as weight_files
 from xgraph.build import Limits, build_file, build_source
 from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError, Report, fail
 from xgraph.files import decode, keep, named, read_text, same_file, write_whole
-from xgraph.ir.graph import Graph
+from xgraph.given import arrays_of, integer, kind_of, one_of, plain_settings
+from xgraph.ir.graph import Graph, Level
 from xgraph.ir.text import dump
 from xgraph.ir.verify import verify_or_raise
 from xgraph.passes import lower
@@ -56,9 +58,18 @@ def parse(
 
     `DiagnosticError` lists every mistake; warnings are not shown.
     """
+    if not isinstance(network, (str, os.PathLike)):
+        raise fail(
+            "not-a-network",
+            f"a network is wanted here, and this is {kind_of(network)}",
+            help="give the name of a `.xg` file or its text, or a graph where one is taken",
+        )
+    if not isinstance(limits, Limits | None):
+        raise fail("bad-option", f"`limits` is an `xgraph.build.Limits`, not {kind_of(limits)}")
+    given = plain_settings(settings)
     if isinstance(network, str) and "\n" in network:
-        return build_source(Source("<text>", network), settings, limits=limits)
-    return build_file(network, settings, limits=limits)
+        return build_source(Source("<text>", network), given, limits=limits)
+    return build_file(named(network), given, limits=limits)
 
 
 def as_graph(network: Network, settings: Settings | None = None) -> Graph:
@@ -83,14 +94,10 @@ def initial_weights(low: Graph, weights: Weights | None = None, seed: int = 0) -
     """Weights for a tensor-level graph: those of a safetensors file or of a mapping (arrays or
     tensors by address, such as a `state_dict`), or fresh ones from `seed`."""
     if weights is None:
-        return weight_files.initialise(low, seed)
-    if isinstance(weights, Mapping):
-        return weight_files.check(low, {k: _array(v) for k, v in weights.items()}, "weights")
-    return weight_files.check(low, weight_files.load(weights), str(weights))
-
-
-def _array(value: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        return weight_files.initialise(low, integer("seed", seed))
+    if isinstance(weights, (str, os.PathLike)):
+        return weight_files.check(low, weight_files.load(weights), str(weights))
+    return weight_files.check(low, arrays_of(weights, "weights", "bad-weights"), "weights")
 
 
 def load(
@@ -140,7 +147,7 @@ def compile(  # noqa: A001 - the command's own name
     weights: Weights | None = None,
     seed: int = 0,
     opset: int | None = None,
-    level: Literal["architecture", "tensor"] = "architecture",
+    level: Level = "architecture",
     verify: bool = True,
     settings: Settings | None = None,
 ) -> Compiled:
@@ -149,12 +156,14 @@ def compile(  # noqa: A001 - the command's own name
     `weights` are a safetensors file or a `state_dict`; without, fresh ones are made from `seed`,
     and never take the place of a file of others.
     """
-    if to not in SUFFIX:
+    if to not in tuple(SUFFIX):
         raise fail("unknown-target", f"there is no target {to!r}", help="torch, onnx or ir")
+    one_of("level", level, get_args(Level))
+    opset = None if opset is None else integer("opset", opset)
     path = named(out, "output")
     _check_out(path, to)
     graph = as_graph(network, settings)
-    given = [weights] if isinstance(weights, (str, Path)) else []
+    given = [weights] if isinstance(weights, (str, os.PathLike)) else []
     keep(path, [*sources(graph), *given])
     if to == "ir":
         write_whole(path, dump(graph if level == "architecture" else tensor_graph(graph)))
@@ -209,7 +218,7 @@ def _write_torch(low: Graph, arrays: Arrays, path: Path, weights: Weights | None
 def _stays(beside: Path, arrays: Arrays, weights: Weights | None) -> bool:
     """Whether a weights file need not be written anew; fresh weights never take the place of
     others, nor those that were read the place of their own file."""
-    read = isinstance(weights, (str, Path)) and same_file(beside, weights)
+    read = isinstance(weights, (str, os.PathLike)) and same_file(beside, weights)
     if not read and weights is not None:
         return False
     if _holds(beside, arrays):
@@ -354,11 +363,13 @@ def run(
     settings: Settings | None = None,
 ) -> Arrays:
     """The outputs of a network (a `.xg`, a graph, or an `.onnx` model) on named arrays."""
-    from xgraph.backends.runtime import Session, check_inputs, signature
+    from xgraph.backends.runtime import Device, Session, check_inputs, signature
 
     if backend not in ("onnx", "torch"):
         raise fail("unknown-backend", f"there is no backend {backend!r}", help="onnx or torch")
-    if not isinstance(network, Graph) and Path(network).suffix == ".onnx":
+    if device not in get_args(Device):
+        raise fail("unknown-device", f"there is no device {device!r}", help="cpu or cuda")
+    if isinstance(network, (str, os.PathLike)) and Path(network).suffix == ".onnx":
         if weights is not None or settings or seed or backend != "onnx":
             raise fail(
                 "bad-option",

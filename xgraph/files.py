@@ -24,8 +24,11 @@ _MADE = frozenset({".py", ".onnx", ".safetensors", ".npz", ".npy", ".ir", ".pt",
 
 def named(path: FilePath, what: str = "file") -> Path:
     """`path`, whose name must not be empty; `what` is said of it."""
+    if not isinstance(path, (str, os.PathLike)):
+        told = f"the name of the {what} is a text or a path, not {type(path).__name__}"
+        raise fail("bad-name", told)
     if not os.fspath(path):
-        raise fail("empty-name", f"the name of the {what} is empty", help="name a file")
+        raise fail("bad-name", f"the name of the {what} is empty", help="name a file")
     return Path(path)
 
 
