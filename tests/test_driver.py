@@ -142,6 +142,12 @@ class TestGiven:
         assert found.message.startswith("a network is wanted here, and this is Linear")
         assert refused(xgraph.Summary, "net.xg").id == "not-a-network"
 
+    def test_an_attribute_that_cannot_be_is_a_fault(self) -> None:
+        graph = xgraph.parse(TEXT)
+        node = next(node for node in graph.nodes() if node.op.name == "linear")
+        with pytest.raises(xgraph.Fault, match="`units` of `linear` must be an integer from 1"):
+            graph.set_attrs(node, units=0)
+
     @pytest.mark.parametrize(
         ("option", "value", "message"),
         [

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from traceback import format_exc
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -26,6 +26,9 @@ from xgraph.diagnostics import (
     render,
 )
 from xgraph.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from xgraph.driver import Compiled
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -199,7 +202,7 @@ def _place(label: Any) -> dict[str, Any]:
     }
 
 
-@main.command()
+@main.command(short_help="Bring FILES to the canonical form.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=str))
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; exit 1 if any would.")
 @guarded
@@ -243,7 +246,7 @@ def _format(file: str, only_check: bool) -> bool:
     return True
 
 
-@main.command()
+@main.command(short_help="Print shapes, parameters and multiply-accumulates.")
 @_file
 @_set
 @_limit
@@ -260,7 +263,7 @@ def show(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json:
     click.echo(json.dumps(summary.to_json(), indent=2) if as_json else summary.render())
 
 
-@main.command("compile")
+@main.command("compile", short_help="Write PyTorch source, an ONNX model or IR text.")
 @_file
 @click.option(
     "--to",
@@ -280,6 +283,7 @@ def show(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json:
     show_default=True, help="Of the IR text.",
 )  # fmt: skip
 @click.option("--no-verify", is_flag=True, help="Do not run the ONNX model against PyTorch.")
+@_json
 @guarded
 def compile_(
     file: str,
@@ -292,6 +296,7 @@ def compile_(
     opset: int | None,
     level: Any,
     no_verify: bool,
+    as_json: bool,
 ) -> None:
     """Compile FILE to PyTorch source with weights beside it, an ONNX model, or IR text.
 
@@ -308,6 +313,18 @@ def compile_(
         graph, target, path, weights=weights, seed=seed, opset=opset, level=level,
         verify=not no_verify,
     )  # fmt: skip
+    if as_json:
+        told = {
+            "files": [str(path) for path in compiled.files],
+            "difference": compiled.difference,
+            "unverified": compiled.unverified,
+        }
+        click.echo(json.dumps(told, indent=2))
+    else:
+        _tell(compiled)
+
+
+def _tell(compiled: Compiled) -> None:
     for written in compiled.files:
         click.echo(f"wrote {written}")
     if compiled.unverified is not None:
@@ -331,6 +348,7 @@ def compile_(
 @click.option("--backend", type=click.Choice(["onnx", "torch"]), default="onnx", show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--resize", is_flag=True, help="Bring pictures to the size the network takes.")
+@_json
 @guarded
 def run(
     file: str,
@@ -343,6 +361,7 @@ def run(
     backend: Any,
     device: Any,
     resize: bool,
+    as_json: bool,
 ) -> None:
     """Run FILE, a .xg or an .onnx, on inputs.
 
@@ -370,11 +389,15 @@ def run(
         read = [file] if isinstance(network, Path) else driver.sources(network)
         keep(out, [*read, *arrays.input_files(inputs), *([weights] if weights is not None else [])])
     outputs = driver.run(network, given, weights=weights, seed=seed, backend=backend, device=device)
-    if out is None:
-        click.echo(arrays.summarise(outputs))
-    else:
+    if out is not None:
         arrays.write_outputs(Path(out), outputs)
+    if as_json:
+        shapes = {k: {"dtype": str(v.dtype), "shape": list(v.shape)} for k, v in outputs.items()}
+        click.echo(json.dumps({"outputs": shapes, "files": [out] if out else []}, indent=2))
+    elif out is not None:
         click.echo(f"wrote {out}")
+    else:
+        click.echo(arrays.summarise(outputs))
 
 
 if __name__ == "__main__":
