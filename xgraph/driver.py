@@ -171,6 +171,7 @@ def compile(  # noqa: A001 - the command's own name
     low = tensor_graph(graph)
     arrays = initial_weights(low, weights, seed)
     if to == "torch":
+        keep(path.with_suffix(".safetensors"), sources(graph))
         return _write_torch(low, arrays, path, weights)
     return _write_onnx(low, arrays, path, opset, verify)
 
