@@ -215,13 +215,21 @@ def write_outputs(path: Path, outputs: Mapping[str, Array]) -> None:
     write_whole(path, buffer.getvalue())
 
 
+def _range(array: Array) -> str:
+    finite = array[np.isfinite(array)].astype(np.float64)
+    if not finite.size:
+        return "no number is finite"
+    told = f"from {finite.min():.6g} to {finite.max():.6g}, mean {finite.mean():.6g}"
+    others = array.size - finite.size
+    return f"{told}; {others} of {array.size} not finite" if others else told
+
+
 def summarise(outputs: Mapping[str, Array]) -> str:
     """Shape, range and, for vectors, the largest entry of every output."""
     lines = []
     for name, array in outputs.items():
-        low, mean, high = float(array.min()), float(array.mean()), float(array.max())
         lines.append(f"{name}  {array.dtype}{list(array.shape)}")
-        lines.append(f"  from {low:.6g} to {high:.6g}, mean {mean:.6g}")
+        lines.append(f"  {_range(array)}")
         if array.ndim == 2:
             top = ", ".join(f"{i} ({row[i]:.4g})" for row in array[:8] for i in [int(row.argmax())])
             lines.append(f"  largest entry of each sample: {top}{' ...' if len(array) > 8 else ''}")
