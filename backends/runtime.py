@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xgraph.diagnostics import Diagnostic, DiagnosticError, Report, did_you_mean, fail
+from xgraph.given import arrays_of
 from xgraph.ir.graph import Value
 from xgraph.ir.types import Expr, evaluate, parse_dim
 
@@ -112,6 +113,8 @@ def _open(
     if device not in _PROVIDERS:
         raise fail("unknown-device", f"there is no device `{device}`", help=_listed(_PROVIDERS))
     ort = _onnxruntime()
+    if not isinstance(model, bytes) and Path(model).is_dir():
+        raise fail("is-a-directory", "this is a directory, not a file", origin=origin)
     if not isinstance(model, bytes) and not Path(model).is_file():
         raise fail("bad-model", "there is no such file", origin=origin)
     if device == "cuda":
@@ -273,10 +276,11 @@ def check_inputs(
     sizes and element types that do not fit, sizes that should be one and are not, numbers that
     are not finite.
     """
+    plain = arrays_of(inputs, "inputs", "bad-input")
     report = Report()
     check = _InputCheck(report, origin)
-    check.names(inputs, wanted)
-    given = {name: np.asarray(inputs[name]) for name in wanted if name in inputs}
+    check.names(plain, wanted)
+    given = {name: plain[name] for name in wanted if name in plain}
     found = {name: check.array(name, array, *wanted[name]) for name, array in given.items()}
     check.computed()
     report.raise_errors()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from xgraph.grammar.tree import Tree
 
@@ -25,8 +25,7 @@ def rewritten(tree: T, change: Callable[[Tree], Tree], *, values_only: bool = Fa
             new = _part(old, change, values_only)
             if new is not old:
                 changed[field.name] = new
-    made: Any = change(replace(tree, **changed) if changed else tree)
-    return made
+    return cast(T, change(replace(tree, **changed) if changed else tree))
 
 
 def _part(part: Any, change: Callable[[Tree], Tree], values_only: bool) -> Any:

@@ -91,12 +91,12 @@ class ConnectStreams(Pass):
     def _form(
         self, have: Sequence[Dim], want: Sequence[Dim], by: str, places: tuple[str, str]
     ) -> list[str]:
-        if any(isinstance(d, Expr) for d in (*have, *want)):
+        source, target = ([int(d) for d in ds if not isinstance(d, Expr)] for ds in (have, want))
+        if len(source) < len(have) or len(target) < len(want):
             raise fail(
                 "open-size", f"`{places[0]}` or `{places[1]}` has a size that is not known",
                 origin=self.name, help="write the layers yourself: `via=\"...\"`",
             )  # fmt: skip
-        source, target = list(map(int, have)), list(map(int, want))
         if not source or not target:
             raise fail(
                 "unfit-network", "a place without an axis cannot be connected", origin=self.name

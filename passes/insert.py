@@ -57,7 +57,10 @@ class Insert(Pass):
     def _owner(self, document: t.Document) -> tuple[t.SuperLayer | t.Fusion, str]:
         owner, _, label = self.at.partition(".")
         owner = owner.partition("[")[0]
-        found = [*held(document, t.SuperLayer), *held(document, t.Fusion)]
+        found: list[t.SuperLayer | t.Fusion] = [
+            *held(document, t.SuperLayer),
+            *held(document, t.Fusion),
+        ]
         chosen = [d for d in found if named(d) == owner]
         if len(chosen) == 1:
             return chosen[0], label

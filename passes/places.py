@@ -339,4 +339,5 @@ def _bodies(scope: Scope) -> Iterator[Scope]:
 def _size(value: Value) -> int:
     """How many positions maps have; 0 for a vector, and where an axis is open."""
     dims = value.type.shape[2:]
-    return 0 if any(isinstance(d, Expr) for d in dims) or not dims else prod(int(d) for d in dims)
+    known = [int(d) for d in dims if not isinstance(d, Expr)]
+    return prod(known) if dims and len(known) == len(dims) else 0

@@ -42,11 +42,11 @@ class Split(Pass):
 
     def _edit(self, graph: Graph, document: t.Document) -> t.Document:
         joint = sole(document, t.Modality, self.input, "split{input}", graph)
-        channels, *rest = joint.shape.items if joint.shape.items else (None,)
+        channels = joint.shape.items[0] if joint.shape.items else None
         parts = [
             replace(
                 joint, name=name(modality), span=SYNTHETIC, meta=self._meta(index),
-                shape=t.List(items=(_number(size), *filter(None, rest)), span=SYNTHETIC),
+                shape=t.List(items=(_number(size), *joint.shape.items[1:]), span=SYNTHETIC),
             )
             for index, (modality, size) in enumerate(
                 zip(self.into, self._sizes(channels, joint, graph), strict=True)

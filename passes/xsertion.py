@@ -158,8 +158,8 @@ class _Plan:
 
     def weight(self, i: int, j: int) -> float:
         """Eq. 2"""
-        a, b = (self.informativeness[k] ** self.options.beta for k in (i, j))
-        return a / (a + b)
+        beta, n = self.options.beta, self.informativeness
+        return float(n[i] ** beta / (n[i] ** beta + n[j] ** beta))
 
     def lanes(self, document: t.Document, count: int | None = None) -> t.Document:
         """`document` with the first `count` super-layers, or all, in place of the joint one."""

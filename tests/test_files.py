@@ -12,7 +12,7 @@ import pytest
 
 from xgraph import files
 from xgraph.diagnostics import Diagnostic, DiagnosticError
-from xgraph.files import read_text, write_whole
+from xgraph.files import keep, read_text, write_whole
 
 
 def refused(act: Any, *args: Any) -> Diagnostic:
@@ -181,3 +181,35 @@ class TestWrite:
 
     def test_a_name_that_no_file_can_have(self) -> None:
         assert refused(write_whole, "a\0b", "x").id == "cannot-write"
+
+
+class TestKeep:
+    """What is read is never written to, by whatever name."""
+
+    @pytest.mark.parametrize("make", ["itself", "symbolic", "hard"])
+    def test_a_file_that_is_read_is_refused(self, tmp_path: Path, make: str) -> None:
+        read = tmp_path / "a.xg"
+        read.touch()
+        out = read if make == "itself" else tmp_path / "b.ir"
+        if make == "symbolic":
+            out.symlink_to(read)
+        if make == "hard":
+            out.hardlink_to(read)
+        assert refused(keep, out, [read]).id == "would-overwrite"
+
+    def test_other_files_and_devices_are_not(self, tmp_path: Path) -> None:
+        (tmp_path / "a.xg").touch()
+        (tmp_path / "b.ir").touch()
+        for out in (tmp_path / "b.ir", tmp_path / "new.ir", Path("/dev/null")):
+            keep(out, [tmp_path / "a.xg", tmp_path / "gone", "<text>", "a\0b", "/dev/null"])
+
+
+def test_a_pipe_by_the_name_of_its_handle_is_written_to() -> None:
+    """`/dev/stdout` before a `|` leads to such a name, which `realpath` cannot follow."""
+    there, here = os.pipe()
+    try:
+        write_whole(f"/dev/fd/{here}", "text")
+        assert os.read(there, 10) == b"text"
+    finally:
+        os.close(there)
+        os.close(here)

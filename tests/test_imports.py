@@ -18,12 +18,13 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ("xgraph", "grammar", "passes", "backends")
 
 BASE = {"source", "diagnostics", "collector"}
-CORE = BASE | {"files", "ir", "ops", "weights"}
+CORE = BASE | {"files", "given", "ir", "ops", "weights"}
 ARROWS: dict[str, set[str]] = {
     "source": set(),
     "collector": set(),
     "diagnostics": {"source"},
     "files": {"source", "diagnostics"},
+    "given": {"diagnostics"},
     "grammar": {"source", "diagnostics"},
     "ir": BASE,
     "ops": BASE | {"ir"},

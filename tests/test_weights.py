@@ -126,8 +126,8 @@ class TestInitialise:
         assert "needs a shape of 2 axes, and `p.weight` has [4]" in d.message
 
     def test_numbers_beyond_f32_are_refused(self) -> None:
-        (d,) = refused(lambda: drawn("constant", (4,), 1e39))
-        assert d.message == "`constant(1e+39)` gives `p.weight` numbers that f32 cannot hold"
+        (d,) = refused(lambda: drawn("normal", (64,), 3e38))
+        assert d.message == "`normal(3e+38)` gives `p.weight` numbers that f32 cannot hold"
 
 
 FAN_IN, FAN_OUT = 20 * 9, 30 * 9

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xgraph.diagnostics import Diagnostic, DiagnosticError
     from xgraph.driver import Compiled, apply, compile, load, parse, run  # noqa: A004
     from xgraph.ir.graph import Graph
+    from xgraph.ir.op import Fault
     from xgraph.ops import OPS
     from xgraph.passes import lower
     from xgraph.report import Summary
@@ -37,6 +38,7 @@ __all__ = [
     "Compiled",
     "Diagnostic",
     "DiagnosticError",
+    "Fault",
     "Graph",
     "Summary",
     "apply",
@@ -53,6 +55,7 @@ _HOMES = {
     "Compiled": "driver",
     "Diagnostic": "diagnostics",
     "DiagnosticError": "diagnostics",
+    "Fault": "ir.op",
     "Graph": "ir.graph",
     "Summary": "report",
     "apply": "driver",

@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from xgraph.diagnostics import Diagnostic, DiagnosticError, did_you_mean, fail
-from xgraph.files import write_whole
+from xgraph.files import named, write_whole
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Signature: TypeAlias = Mapping[str, tuple[str, tuple[int | str, ...]]]
@@ -40,11 +40,16 @@ def read_inputs(texts: Iterable[str], wanted: Signature, *, resize: bool) -> dic
     return found
 
 
+def input_files(texts: Iterable[str]) -> list[Path]:
+    """The files that `read_inputs` reads."""
+    return [path for text in texts for path in _entries(text).values()]
+
+
 def _entries(text: str) -> dict[str, Path]:
     """The files of a `name=file` text, or of an archive that holds several by name."""
     name, equals, file = text.partition("=")
     if equals:
-        return {name: Path(file)}
+        return {name: named(file, f"file of input `{name}`")}
     if not text.endswith(".npz"):
         raise fail(
             "bad-input",
@@ -124,11 +129,6 @@ def _read(path: Path, name: str, dims: tuple[int | str, ...], *, resize: bool) -
 
 
 def _picture(path: Path, name: str, dims: tuple[int | str, ...], *, resize: bool) -> Array:
-    from xgraph.driver import require
-
-    require("PIL")
-    from PIL import Image
-
     if len(dims) != 4 or dims[1] not in (1, 3):
         raise fail(
             "bad-input",
@@ -136,13 +136,7 @@ def _picture(path: Path, name: str, dims: tuple[int | str, ...], *, resize: bool
             origin=str(path),
             help="give it an .npy file",
         )
-    try:
-        with Image.open(path) as opened:
-            image = opened.convert("L" if dims[1] == 1 else "RGB")
-    except FileNotFoundError:
-        raise fail("missing-file", "there is no such file", origin=str(path)) from None
-    except Exception as error:  # Pillow raises many kinds on a damaged file
-        raise fail("bad-input", f"not a picture: {error}", origin=str(path)) from None
+    image = _open_picture(path, grey=dims[1] == 1)
     height, width = dims[2], dims[3]
     if isinstance(height, int) and isinstance(width, int) and image.size != (width, height):
         if not resize:
@@ -153,10 +147,61 @@ def _picture(path: Path, name: str, dims: tuple[int | str, ...], *, resize: bool
                 origin=str(path),
                 help="`--resize` brings it to that size",
             )
-        image = image.resize((width, height))
-    pixels = np.asarray(image, np.float32) / 255
-    channels_first = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        image = _resized(image, (width, height))
+    pixels = np.asarray(image, np.float32)
+    if image.mode != "F":
+        pixels = pixels / np.float32(255)
+    if pixels.ndim == 2:
+        channels_first = np.repeat(pixels[None], int(dims[1]), axis=0)
+    else:
+        channels_first = pixels.transpose(2, 0, 1)
     return np.ascontiguousarray(channels_first[None])
+
+
+def _open_picture(path: Path, *, grey: bool) -> Any:
+    """A picture of 8 bits (mode `L` or `RGB`), or of floats (`F`) where the file has finer ones."""
+    from xgraph.driver import require
+
+    require("PIL")
+    from PIL import Image
+
+    try:
+        with Image.open(path) as opened:
+            return _converted(opened, path, grey=grey)
+    except FileNotFoundError:
+        raise fail("missing-file", "there is no such file", origin=str(path)) from None
+    except DiagnosticError:
+        raise
+    except Exception as error:  # Pillow raises many kinds on a damaged file
+        raise fail("bad-input", f"not a picture: {error}", origin=str(path)) from None
+
+
+def _converted(image: Any, path: Path, *, grey: bool) -> Any:
+    from PIL import Image
+
+    # Pillow before 11 reads grey PNGs of 16 bits in the mode of 32.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return Image.fromarray(np.asarray(image, np.float32) / np.float32(65535))
+    if image.mode == "I":
+        raise fail(
+            "bad-input",
+            "its pixels are integers of 32 bits, and it does not say which of them is white",
+            origin=str(path),
+            help="bring it to [0, 1] yourself, and give it as a float32 .npy file",
+        )
+    if image.mode == "F":
+        return image.copy()
+    return image.convert("L" if grey else "RGB")
+
+
+def _resized(image: Any, size: tuple[int, int]) -> Any:
+    """Another size, and no number beyond those of the picture: 8 bits are clipped by Pillow."""
+    resized = image.resize(size)
+    if image.mode != "F":
+        return resized
+    from PIL import Image
+
+    return Image.fromarray(np.clip(np.asarray(resized), *image.getextrema()))
 
 
 def _dims(dims: Iterable[int | str]) -> str:
@@ -170,13 +215,21 @@ def write_outputs(path: Path, outputs: Mapping[str, Array]) -> None:
     write_whole(path, buffer.getvalue())
 
 
+def _range(array: Array) -> str:
+    finite = array[np.isfinite(array)].astype(np.float64)
+    if not finite.size:
+        return "no number is finite"
+    told = f"from {finite.min():.6g} to {finite.max():.6g}, mean {finite.mean():.6g}"
+    others = array.size - finite.size
+    return f"{told}; {others} of {array.size} not finite" if others else told
+
+
 def summarise(outputs: Mapping[str, Array]) -> str:
     """Shape, range and, for vectors, the largest entry of every output."""
     lines = []
     for name, array in outputs.items():
-        low, mean, high = float(array.min()), float(array.mean()), float(array.max())
         lines.append(f"{name}  {array.dtype}{list(array.shape)}")
-        lines.append(f"  from {low:.6g} to {high:.6g}, mean {mean:.6g}")
+        lines.append(f"  {_range(array)}")
         if array.ndim == 2:
             top = ", ".join(f"{i} ({row[i]:.4g})" for row in array[:8] for i in [int(row.argmax())])
             lines.append(f"  largest entry of each sample: {top}{' ...' if len(array) > 8 else ''}")

@@ -246,7 +246,7 @@ def _read(graph: Graph, address: str) -> str:
     points = graph.points
     if address in points:
         return _name(graph, points[address])
-    values = []
+    values: list[Value] = []
     while f"{address}[{len(values)}]" in points:
         values.append(points[f"{address}[{len(values)}]"])
     return ", ".join(_name(graph, value) for value in values)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final, get_args
 
 import numpy as np
 
 from xgraph import weights as weight_files
 from xgraph.build import Limits, build_file, build_source, unbuild
 from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError, Report, fail
-from xgraph.files import decode, read_text, write_whole
+from xgraph.files import decode, keep, named, read_text, same_file, write_whole
+from xgraph.given import arrays_of, integer, kind_of, one_of, plain_settings
 from xgraph.ir.canonical import canonical
-from xgraph.ir.graph import Graph
+from xgraph.ir.graph import Graph, Level
 from xgraph.ir.text import dump
 from xgraph.ir.verify import verify_or_raise
 from xgraph.passes import PassLike, Pipeline, lower
-from xgraph.samples import sample_inputs
+from xgraph.samples import fitting_sizes, open_axes, sample_inputs
 from xgraph.source import Source
 
 if TYPE_CHECKING:
@@ -57,9 +59,18 @@ def parse(
 
     `DiagnosticError` lists every mistake; warnings are not shown.
     """
+    if not isinstance(network, (str, os.PathLike)):
+        raise fail(
+            "not-a-network",
+            f"a network is wanted here, and this is {kind_of(network)}",
+            help="give the name of a `.xg` file or its text, or a graph where one is taken",
+        )
+    if not isinstance(limits, Limits | None):
+        raise fail("bad-option", f"`limits` is an `xgraph.build.Limits`, not {kind_of(limits)}")
+    given = plain_settings(settings)
     if isinstance(network, str) and "\n" in network:
-        return build_source(Source("<text>", network), settings, limits=limits)
-    return build_file(network, settings, limits=limits)
+        return build_source(Source("<text>", network), given, limits=limits)
+    return build_file(named(network), given, limits=limits)
 
 
 def as_graph(network: Network, settings: Settings | None = None) -> Graph:
@@ -84,14 +95,10 @@ def initial_weights(low: Graph, weights: Weights | None = None, seed: int = 0) -
     """Weights for a tensor-level graph: those of a safetensors file or of a mapping (arrays or
     tensors by address, such as a `state_dict`), or fresh ones from `seed`."""
     if weights is None:
-        return weight_files.initialise(low, seed)
-    if isinstance(weights, Mapping):
-        return weight_files.check(low, {k: _array(v) for k, v in weights.items()}, "weights")
-    return weight_files.check(low, weight_files.load(Path(weights)), str(weights))
-
-
-def _array(value: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        return weight_files.initialise(low, integer("seed", seed))
+    if isinstance(weights, (str, os.PathLike)):
+        return weight_files.check(low, weight_files.load(weights), str(weights))
+    return weight_files.check(low, arrays_of(weights, "weights", "bad-weights"), "weights")
 
 
 def load(
@@ -125,10 +132,12 @@ def require(package: str) -> None:
 @final
 @dataclass(frozen=True)
 class Compiled:
-    """What `compile` wrote, and how far the backends were apart where they were compared."""
+    """What `compile` wrote, how far the backends were apart where they were compared, and why they
+    were not where that was asked for."""
 
     files: tuple[Path, ...]
     difference: float | None = None
+    unverified: str | None = None
 
 
 def compile(  # noqa: A001 - the command's own name
@@ -139,7 +148,7 @@ def compile(  # noqa: A001 - the command's own name
     weights: Weights | None = None,
     seed: int = 0,
     opset: int | None = None,
-    level: Literal["architecture", "tensor"] = "architecture",
+    level: Level = "architecture",
     verify: bool = True,
     settings: Settings | None = None,
 ) -> Compiled:
@@ -148,46 +157,83 @@ def compile(  # noqa: A001 - the command's own name
     `weights` are a safetensors file or a `state_dict`; without, fresh ones are made from `seed`,
     and never take the place of a file of others.
     """
-    if to not in SUFFIX:
+    if to not in tuple(SUFFIX):
         raise fail("unknown-target", f"there is no target {to!r}", help="torch, onnx or ir")
-    path = Path(out)
+    one_of("level", level, get_args(Level))
+    opset = None if opset is None else integer("opset", opset)
+    path = named(out, "output")
     _check_out(path, to)
     graph = as_graph(network, settings)
+    given = [weights] if isinstance(weights, (str, os.PathLike)) else []
+    keep(path, [*sources(graph), *given])
     if to == "ir":
         write_whole(path, dump(graph if level == "architecture" else tensor_graph(graph)))
         return Compiled((path,))
     low = tensor_graph(graph)
     arrays = initial_weights(low, weights, seed)
     if to == "torch":
-        return _write_torch(low, arrays, path, fresh=weights is None)
+        keep(path.with_suffix(".safetensors"), sources(graph))
+        return _write_torch(low, arrays, path, weights)
     return _write_onnx(low, arrays, path, opset, verify)
+
+
+def sources(graph: Graph) -> list[str]:
+    """The files that a graph was read from: of the network, and of the blocks that it uses."""
+    return sorted({node.span.source.name for node in graph.nodes() if node.span})
 
 
 def _check_out(path: Path, to: Target) -> None:
     """No target takes the place of a file of another kind, least of all of the network itself."""
-    if path.suffix == ".xg" or (to != "ir" and path.suffix != SUFFIX[to]):
-        raise fail(
-            "bad-output",
-            f"what `--to {to}` writes belongs into a `{SUFFIX[to]}` file",
-            origin=str(path),
-            help=f"give `-o {path.stem}{SUFFIX[to]}`",
-        )
+    suffix = SUFFIX[to]
+    if path.suffix == suffix or (to == "ir" and _is_device(path)):
+        return
+    if path.is_dir():
+        better = path / f"net{suffix}"
+    else:
+        better = path.with_name(f"net{suffix}" if path.name == suffix else path.stem + suffix)
+    raise fail(
+        "bad-output",
+        f"what `--to {to}` writes belongs into a `{suffix}` file",
+        origin=str(path),
+        help=f"give `-o {better}`",
+    )
 
 
-def _write_torch(low: Graph, arrays: Arrays, path: Path, *, fresh: bool) -> Compiled:
+def _is_device(path: Path) -> bool:
+    """Whether it is a place like `/dev/stdout`, wherever that leads, or a pipe."""
+    return path.parent == Path("/dev") or (
+        path.exists() and not path.is_file() and not path.is_dir()
+    )
+
+
+def _write_torch(low: Graph, arrays: Arrays, path: Path, weights: Weights | None) -> Compiled:
     from xgraph.backends.torch import to_source
 
     source, beside = to_source(low), path.with_suffix(".safetensors")
-    if fresh and beside.exists() and not _holds(beside, arrays):
-        raise fail(
-            "would-overwrite",
-            "fresh weights would take the place of those in this file",
-            origin=str(beside),
-            help=f"`--weights {beside}` keeps them; or write elsewhere, or remove the file",
-        )
-    weight_files.save(beside, arrays)
+    stays = beside.exists() and _stays(beside, arrays, weights)
+    if not stays:
+        weight_files.save(beside, arrays)
     write_whole(path, source)
-    return Compiled((path, beside))
+    return Compiled((path,) if stays else (path, beside))
+
+
+def _stays(beside: Path, arrays: Arrays, weights: Weights | None) -> bool:
+    """Whether a weights file need not be written anew; fresh weights never take the place of
+    others, nor those that were read the place of their own file."""
+    read = isinstance(weights, (str, os.PathLike)) and same_file(beside, weights)
+    if not read and weights is not None:
+        return False
+    if _holds(beside, arrays):
+        return True
+    others = "what a network takes of these" if read else "fresh weights"
+    raise fail(
+        "would-overwrite",
+        f"{others} would take the place of those in this file",
+        origin=str(beside),
+        help="write to another file"
+        if read
+        else f"`--weights {beside}` keeps them; or write elsewhere, or remove the file",
+    )
 
 
 def _holds(path: Path, arrays: Arrays) -> bool:
@@ -207,32 +253,78 @@ def _write_onnx(
 
     model = to_onnx(low, arrays, opset=opset)
     check_model(model)
-    difference = None
-    if verify and find_spec("torch") and find_spec("onnxruntime"):
-        # What disagrees must not be left where it could be taken for sound.
-        with TemporaryDirectory() as folder:
-            save(model, Path(folder, "model.onnx"))
-            difference = compare(low, arrays, Path(folder, "model.onnx"))
-        if not difference <= TOLERANCE:
-            raise InternalError(
-                "compile", f"the ONNX model and the PyTorch module differ by {difference:.1e}"
-            )
+    unverified = _unverified(low) if verify else None
+    difference = _verified(low, arrays, model) if verify and not unverified else None
     save(model, path)
-    return Compiled((path,), difference)
+    return Compiled((path,), difference, unverified)
+
+
+def _unverified(low: Graph) -> str | None:
+    """Why the backends cannot be compared, if they cannot."""
+    for package in ("torch", "onnxruntime"):
+        if find_spec(package) is None:
+            return f"the package `{package}` is not installed"
+    if fitting_sizes(low) is not None:
+        return None
+    axes = ", ".join(f"`{axis}`" for axis in open_axes(low))
+    if not axes:
+        return "its values are too large"
+    return f"at every size of {axes} that was tried, some value is empty or too large"
+
+
+def _verified(low: Graph, arrays: Arrays, model: Any) -> float:
+    """How far the backends are apart; an error where that is more than rounding."""
+    from xgraph.backends.onnx import save
+
+    # What disagrees must not be left where it could be taken for sound.
+    with TemporaryDirectory() as folder:
+        save(model, Path(folder, "model.onnx"))
+        difference = compare(low, arrays, Path(folder, "model.onnx"))
+    if not difference <= TOLERANCE:
+        raise InternalError(
+            "compile", f"the ONNX model and the PyTorch module differ by {difference:.1e}"
+        )
+    return difference
 
 
 def compare(low: Graph, arrays: Arrays, model: Path, *, batch: int = 2, seed: int = 0) -> float:
     """The largest difference between the module and the ONNX model on random inputs, relative to
-    the largest output (or to 1 where that is less)."""
+    the largest output (or to 1 where that is less); infinite where the model alone gives numbers
+    that are not finite.
+
+    Where the module gives such, `DiagnosticError` says so unless the model gives the same.
+    """
     from xgraph.backends.runtime import Session
 
     inputs = sample_inputs(low, batch, seed)
     ours = run_module(low, arrays, inputs)
     theirs = Session(model).run(inputs)
-    return max(
-        float(np.max(np.abs(ours[name] - theirs[name])) / max(1.0, np.max(np.abs(ours[name]))))
-        for name in ours
-    )
+    for name, value in ours.items():
+        if not np.isfinite(value).all() and not _same_kinds(value, theirs[name]):
+            raise fail(
+                "not-finite",
+                f"on random inputs output `{name}` is not finite, and PyTorch and ONNX Runtime"
+                " differ in where",
+                origin=low.name,
+                help="look for a division by zero or a number that grows without bound;"
+                " `--no-verify` writes the model as it is",
+            )
+    return max(_difference(ours[name], theirs[name]) for name in ours)
+
+
+def _same_kinds(ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> bool:
+    """Whether NaN, infinity and minus infinity stand in the same places."""
+    a, b = (np.where(np.isfinite(value), 0, value) for value in (ours, theirs))
+    return np.array_equal(a, b, equal_nan=True)
+
+
+def _difference(ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> float:
+    """How far two outputs are apart where they are finite."""
+    if not _same_kinds(ours, theirs):
+        return np.inf
+    finite = np.isfinite(ours)
+    a, b = (value[finite].astype(np.float64) for value in (ours, theirs))
+    return float(np.max(np.abs(a - b), initial=0.0) / np.max(np.abs(a), initial=1.0))
 
 
 def run_module(low: Graph, arrays: Arrays, inputs: Arrays, device: str = "cpu") -> Arrays:
@@ -273,11 +365,13 @@ def run(
     settings: Settings | None = None,
 ) -> Arrays:
     """The outputs of a network (a `.xg`, a graph, or an `.onnx` model) on named arrays."""
-    from xgraph.backends.runtime import Session, check_inputs, signature
+    from xgraph.backends.runtime import Device, Session, check_inputs, signature
 
     if backend not in ("onnx", "torch"):
         raise fail("unknown-backend", f"there is no backend {backend!r}", help="onnx or torch")
-    if not isinstance(network, Graph) and Path(network).suffix == ".onnx":
+    if device not in get_args(Device):
+        raise fail("unknown-device", f"there is no device {device!r}", help="cpu or cuda")
+    if isinstance(network, (str, os.PathLike)) and Path(network).suffix == ".onnx":
         if weights is not None or settings or seed or backend != "onnx":
             raise fail(
                 "bad-option",
@@ -321,7 +415,7 @@ def read_source(path: str) -> tuple[Source, Path]:
     """A text and the folder its `use`s are read from; `-` is the standard input."""
     if path == "-":
         return Source("<stdin>", decode(sys.stdin.buffer.read(), "<stdin>")), Path()
-    return read_text(Path(path)), Path(path).parent
+    return read_text(path), Path(path).parent
 
 
 __all__ = [

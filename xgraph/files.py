@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -22,8 +22,39 @@ _MADE = frozenset({".py", ".onnx", ".safetensors", ".npz", ".npy", ".ir", ".pt",
 """What xgraph and its like write: never a network to read."""
 
 
+def named(path: FilePath, what: str = "file") -> Path:
+    """`path`, whose name must not be empty; `what` is said of it."""
+    if not isinstance(path, (str, os.PathLike)):
+        told = f"the name of the {what} is a text or a path, not {type(path).__name__}"
+        raise fail("bad-name", told)
+    if not os.fspath(path):
+        raise fail("bad-name", f"the name of the {what} is empty", help="name a file")
+    return Path(path)
+
+
+def keep(out: FilePath, read: Iterable[FilePath]) -> None:
+    """Refuse to write to `out` where that is one of the files `read`, by whatever name or link."""
+    for path in read:
+        if os.path.isfile(out) and same_file(out, path):
+            raise fail(
+                "would-overwrite",
+                f"what is written would take the place of `{os.fspath(path)}`, which is read",
+                origin=os.fspath(out),
+                help="write to another file",
+            )
+
+
+def same_file(a: FilePath, b: FilePath) -> bool:
+    """Whether two names lead to one file that is there."""
+    try:
+        return os.path.samefile(a, b)
+    except (OSError, ValueError):  # one is not there, or no file can have its name
+        return False
+
+
 def read_text(path: FilePath) -> Source:
     """The text at `path`, which must be UTF-8; a byte order mark before it is left out."""
+    named(path)
     if Path(path).suffix.lower() in _MADE:
         raise fail(
             "not-a-network",
@@ -96,13 +127,13 @@ def write_whole(path: FilePath, data: bytes | str) -> None:
     content = data.encode() if isinstance(data, str) else data
     try:
         target = os.path.realpath(path)  # a link keeps pointing where it does
-        mode = _mode(target)
+        mode = _mode(path)
         if mode is not None and stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, "it is a directory")
         if mode is None or stat.S_ISREG(mode):
             _replace(target, content, mode)
         else:
-            Path(target).write_bytes(content)
+            Path(path).write_bytes(content)
     except (OSError, ValueError) as error:
         raise fail(
             "cannot-write",
@@ -112,7 +143,7 @@ def write_whole(path: FilePath, data: bytes | str) -> None:
         ) from None
 
 
-def _mode(target: str) -> int | None:
+def _mode(target: FilePath) -> int | None:
     try:
         return os.stat(target).st_mode
     except FileNotFoundError:

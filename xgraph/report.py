@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, final
 
+from xgraph.diagnostics import fail
+from xgraph.given import kind_of
 from xgraph.ir import scope as scopes
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.scope import Scope
@@ -101,6 +103,9 @@ class Summary:
     """The report of an architecture-level graph."""
 
     def __init__(self, graph: Graph) -> None:
+        if not isinstance(graph, Graph):
+            told = f"a graph is wanted here, and this is {kind_of(graph)}"
+            raise fail("not-a-network", told, help="`xgraph.parse` makes it")
         self.graph = graph
         self.total = Cost()
         self._costs: dict[Scope, Cost] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import permutations
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,10 @@ import numpy as np
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.types import BATCH, DType, Expr, evaluate
 
-OPEN_SIZE = 12
-"""The size that open axes take where none is asked for."""
+OPEN_SIZES = (12, 32, 64, 128, 512, 2048, 6, 3, 1)
+"""The sizes that open axes may take where none is asked for: the first at which all fits."""
+LARGEST = 2**28
+"""The most numbers that a value may hold for a network to be run on samples."""
 
 _MOVES = ("reshape", "transpose", "slice", "concat", "each_in", "each_out", "split", "flatten")
 
@@ -25,22 +29,65 @@ def open_axes(graph: Graph) -> list[str]:
     return sorted(found - {BATCH})
 
 
+def fitting_sizes(graph: Graph, batch: int = 2) -> dict[str, int] | None:
+    """Sizes of the open axes at which no value of a tensor-level graph is empty or too large, and
+    every slice is within its axis; None where none is found."""
+    axes = open_axes(graph)
+    for chosen in _choices(len(axes)):
+        sizes = dict(zip(axes, chosen, strict=True))
+        if _fits(graph, {BATCH: batch, **sizes}):
+            return sizes
+    return None
+
+
+def _choices(count: int) -> Iterator[tuple[int, ...]]:
+    """Sizes for that many axes: one for all, and for two every pair too."""
+    yield from ((size,) * count for size in (OPEN_SIZES if count else (0,)))
+    if count == 2:
+        yield from permutations(OPEN_SIZES, 2)
+
+
+def _fits(graph: Graph, sizes: Mapping[str, int]) -> bool:
+    return all(_is_sound(node, sizes) for node in graph.nodes())
+
+
+def _is_sound(node: Node, sizes: Mapping[str, int]) -> bool:
+    for value in node.outputs:
+        shape = [evaluate(dim, sizes) for dim in value.type.shape]
+        if min(shape) < 1 or prod(shape) > LARGEST:
+            return False
+    if node.op.name != "slice":
+        return True
+    attrs = node.resolved
+    size = evaluate(node.inputs[0].type.features[attrs.axis], sizes)
+    return all(-size <= end <= size for end in (attrs.start, attrs.stop) if end is not None)
+
+
 def sample_inputs(
     graph: Graph, batch: int = 2, seed: int = 0, sizes: Mapping[str, int] | None = None
 ) -> dict[str, np.ndarray[Any, Any]]:
     """An array for each input of a tensor-level graph: normal numbers, and integers that are in
-    range for what reads them (embedding rows, lengths of sequences)."""
-    values = {BATCH: batch, **dict.fromkeys(open_axes(graph), OPEN_SIZE), **(sizes or {})}
+    range for what reads them (embedding rows, lengths of sequences).
+
+    Open axes have the `sizes` given, or such as fit; `ValueError` where none do.
+    """
+    given = sizes or {}
+    if not given.keys() >= set(open_axes(graph)):
+        found = fitting_sizes(graph, batch)
+        if found is None:
+            raise ValueError(f"no sizes were found at which `{graph.name}` runs")
+        given = {**found, **given}
+    values = {BATCH: batch, **given}
     random = np.random.default_rng(seed)
-    found: dict[str, np.ndarray[Any, Any]] = {}
+    made: dict[str, np.ndarray[Any, Any]] = {}
     for name, value in graph.inputs.items():
         shape = [evaluate(dim, values) for dim in value.type.shape]
         if value.type.dtype is DType.F32:
-            found[name] = random.standard_normal(shape, dtype=np.float32)
+            made[name] = random.standard_normal(shape, dtype=np.float32)
         else:
             low, high = _range(graph, value, values)
-            found[name] = random.integers(low, high, shape, dtype=np.int64)
-    return found
+            made[name] = random.integers(low, high, shape, dtype=np.int64)
+    return made
 
 
 def _range(graph: Graph, value: Value, sizes: Mapping[str, int]) -> tuple[int, int]:

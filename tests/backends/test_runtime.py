@@ -100,9 +100,9 @@ def test_a_broken_file_is_one_diagnostic(tmp_path: Path, content: bytes) -> None
     assert "[ONNXRuntimeError]" not in diagnostic.message
 
 
-@pytest.mark.parametrize("name", ["missing.onnx", "."])
-def test_a_missing_file_is_one_diagnostic(tmp_path: Path, name: str) -> None:
-    assert refused(lambda: Session(tmp_path / name)).id == "bad-model"
+@pytest.mark.parametrize(("name", "id"), [("missing.onnx", "bad-model"), (".", "is-a-directory")])
+def test_a_missing_file_is_one_diagnostic(tmp_path: Path, name: str, id: str) -> None:  # noqa: A002
+    assert refused(lambda: Session(tmp_path / name)).id == id
 
 
 def test_a_model_without_its_data_is_one_diagnostic(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import copy
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xgraph.ir.attrs import (
+    MAX_REAL,
     Attrs,
     Axes,
     AxisRef,
@@ -151,3 +153,17 @@ class TestAttrs:
 def test_initialisers_print_as_they_are_written() -> None:
     assert str(Init("he_normal")) == "he_normal"
     assert str(Init("uniform", (-0.5, 1.0))) == "uniform(-0.5, 1)"
+
+
+@pytest.mark.parametrize("value", [1e39, -1e39, 10**400, MAX_REAL * (1 + 1e-15)])
+def test_numbers_that_float32_does_not_hold(value: float) -> None:
+    with pytest.raises(ValueError, match="that float32 holds"):
+        Real().coerce(value)
+    with pytest.raises(ValueError, match="that float32 holds"):
+        Initialiser().coerce(Init("constant", (value,)))
+
+
+def test_the_largest_number_is_that_of_float32() -> None:
+    largest = float(np.finfo(np.float32).max)
+    assert largest == MAX_REAL
+    assert Real().coerce(-largest) == -largest

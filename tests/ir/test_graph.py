@@ -168,6 +168,23 @@ class TestChanging:
             (relu.id, total.id, 0), (relu.id, other.id, 0), (other.id, total.id, 1),
         ]  # fmt: skip
 
+    def test_replace_input_wants_an_input_and_a_value_that_are_there(self) -> None:
+        graph = tower()
+        node = graph.outputs["y"].node
+        for index in (-1, 2, 5):
+            with pytest.raises(ValueError, match="has no input"):
+                graph.replace_input(node, index, graph.inputs["image"])
+        with pytest.raises(ValueError, match="is not in <architecture graph"):
+            graph.replace_input(node, 0, tower().inputs["image"])
+        assert [v.node.op.name for v in node.inputs] == ["relu", "relu"]
+
+    def test_a_circle_is_told_by_its_nodes(self) -> None:
+        graph = tower()
+        conv = next(node for node in graph.nodes() if node.op.name == "conv")
+        graph.replace_input(conv, 0, graph.outputs["y"])
+        with pytest.raises(ValueError, match=r"depend on themselves: .+ -> .+"):
+            graph.infer()
+
     def test_replace_uses_moves_readers_and_outputs(self) -> None:
         graph = tower()
         total = graph.outputs["y"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn, final
 
-from xgraph.build.constants import is_number, spelt
+from xgraph.build.constants import spelt
 from xgraph.build.expressions import Datum, check_numbers, evaluate, sources, stages
 from xgraph.build.lookup import needs_index, unknown_layer, unknown_value
 from xgraph.build.model import BlockDef, Flow, PlaceArray, Source, Stop, Wire
@@ -261,7 +261,7 @@ def _is_sound(op: OpSpec, key: str, value: Datum, span: Span, ctx: Context) -> b
         slot.kind.coerce(value)
     except ValueError as error:
         told = f"`{key}` of `{op.name}` must be {error}, not {spelt(value)}"
-        if is_number(value) and value > MAX_SIZE:
+        if isinstance(value, int) and value > MAX_SIZE:
             told = f"`{key}` of `{op.name}` may be {MAX_SIZE} at most, not {spelt(value)}"
         ctx.state.tell("bad-attribute", told, span, help=FROM_ELSEWHERE.get(key))
         return False

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -25,6 +25,9 @@ from xgraph.cli.common import (
 )
 from xgraph.diagnostics import Diagnostic, DiagnosticError, Report
 from xgraph.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from xgraph.driver import Compiled
 
 
 @click.command("check")
@@ -103,7 +106,7 @@ def _place(label: Any) -> dict[str, Any]:
     }
 
 
-@click.command()
+@click.command(short_help="Bring FILES to the canonical form.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=str))
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; exit 1 if any would.")
 @guarded
@@ -112,34 +115,42 @@ def fmt(files: tuple[str, ...], only_check: bool) -> None:
 
     Example: xgraph fmt --check examples/*.xg
     """
-    from xgraph.driver import read_source
-    from xgraph.files import write_whole
-    from xgraph.grammar import format_document, parse
-
     changed, failed = 0, False
     for file in files:
-        source, _ = read_source(file)
-        report = Report()
-        document = parse(source, report)
-        if report.errors:
-            show_diagnostics(report)
+        try:
+            changed += _format(file, only_check)
+        except DiagnosticError as error:
+            show_diagnostics(error.diagnostics)
             failed = True
-            continue
-        formatted = format_document(document)
-        if file == "-" and not only_check:
-            click.echo(formatted, nl=False)
-        elif formatted != source.text:
-            changed += 1
-            if only_check:
-                click.echo(f"{file}: not in canonical form", err=True)
-            else:
-                write_whole(Path(file), formatted)
-                click.echo(f"{file}: formatted")
     if failed or (only_check and changed):
         sys.exit(1)
 
 
-@click.command()
+def _format(file: str, only_check: bool) -> bool:
+    """Bring one file to the canonical form; whether it was not in it."""
+    from xgraph.driver import read_source
+    from xgraph.files import write_whole
+    from xgraph.grammar import format_document, parse
+
+    source, _ = read_source(file)
+    report = Report()
+    document = parse(source, report)
+    report.raise_errors()
+    formatted = format_document(document)
+    if file == "-" and not only_check:
+        click.echo(formatted, nl=False)
+        return False
+    if formatted == source.text:
+        return False
+    if only_check:
+        click.echo(f"{file}: not in canonical form", err=True)
+    else:
+        write_whole(Path(file), formatted)
+        click.echo(f"{file}: formatted")
+    return True
+
+
+@click.command(short_help="Print shapes, parameters and multiply-accumulates.")
 @file_argument
 @set_option
 @limit_option
@@ -156,7 +167,7 @@ def show(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json:
     click.echo(json.dumps(summary.to_json(), indent=2) if as_json else summary.render())
 
 
-@click.command("compile")
+@click.command("compile", short_help="Write PyTorch source, an ONNX model or IR text.")
 @file_argument
 @click.option(
     "--to",
@@ -176,6 +187,7 @@ def show(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json:
     show_default=True, help="Of the IR text.",
 )  # fmt: skip
 @click.option("--no-verify", is_flag=True, help="Do not run the ONNX model against PyTorch.")
+@json_option
 @guarded
 def compile_(
     file: str,
@@ -188,22 +200,40 @@ def compile_(
     opset: int | None,
     level: Any,
     no_verify: bool,
+    as_json: bool,
 ) -> None:
     """Compile FILE to PyTorch source with weights beside it, an ONNX model, or IR text.
 
     Example: xgraph compile net.xg --to onnx -o net.onnx
     """
     from xgraph import driver
+    from xgraph.files import named
 
     graph = read_graph(file, settings, limits)
     stem = graph.name if file == "-" else Path(file).stem
-    path = Path(out) if out else Path(stem + driver.SUFFIX[cast(driver.Target, target)])
+    suffix = driver.SUFFIX[cast(driver.Target, target)]
+    path = Path(stem + suffix) if out is None else named(out, "output")
     compiled = driver.compile(
         graph, target, path, weights=weights, seed=seed, opset=opset, level=level,
         verify=not no_verify,
     )  # fmt: skip
+    if as_json:
+        told = {
+            "files": [str(path) for path in compiled.files],
+            "difference": compiled.difference,
+            "unverified": compiled.unverified,
+        }
+        click.echo(json.dumps(told, indent=2))
+    else:
+        _tell(compiled)
+
+
+def _tell(compiled: Compiled) -> None:
     for written in compiled.files:
         click.echo(f"wrote {written}")
+    if compiled.unverified is not None:
+        told = f"the model was not run against PyTorch: {compiled.unverified}"
+        show_diagnostics([Diagnostic("not-compared", told, severity="warning")])
     if compiled.difference is not None:
         click.echo(f"PyTorch and ONNX Runtime differ by {compiled.difference:.1e} at most")
 
@@ -222,6 +252,7 @@ def compile_(
 @click.option("--backend", type=click.Choice(["onnx", "torch"]), default="onnx", show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--resize", is_flag=True, help="Bring pictures to the size the network takes.")
+@json_option
 @guarded
 def run(
     file: str,
@@ -234,6 +265,7 @@ def run(
     backend: Any,
     device: Any,
     resize: bool,
+    as_json: bool,
 ) -> None:
     """Run FILE, a .xg or an .onnx, on inputs.
 
@@ -241,11 +273,12 @@ def run(
     """
     from xgraph import arrays, driver
     from xgraph.backends.runtime import Session, signature
+    from xgraph.files import keep, named
 
-    if out is not None and not out.endswith(".npz"):
+    if out is not None and named(out, "output").suffix != ".npz":
         raise click.UsageError(f"-o {out}: outputs are written to an .npz file")
     if file.endswith(".onnx"):
-        if settings or weights or seed or backend != "onnx":
+        if settings or weights is not None or seed or backend != "onnx":
             raise click.UsageError(
                 "an .onnx has its weights and params in it: --set, --weights, --seed and"
                 " --backend torch are for a .xg"
@@ -256,9 +289,16 @@ def run(
         network = read_graph(file, settings, limits)
         wanted = signature(driver.tensor_graph(network).inputs)
     given = arrays.read_inputs(inputs, wanted, resize=resize)
+    if out is not None:
+        read = [file] if isinstance(network, Path) else driver.sources(network)
+        keep(out, [*read, *arrays.input_files(inputs), *([weights] if weights is not None else [])])
     outputs = driver.run(network, given, weights=weights, seed=seed, backend=backend, device=device)
-    if out is None:
-        click.echo(arrays.summarise(outputs))
-    else:
+    if out is not None:
         arrays.write_outputs(Path(out), outputs)
+    if as_json:
+        shapes = {k: {"dtype": str(v.dtype), "shape": list(v.shape)} for k, v in outputs.items()}
+        click.echo(json.dumps({"outputs": shapes, "files": [out] if out else []}, indent=2))
+    elif out is not None:
         click.echo(f"wrote {out}")
+    else:
+        click.echo(arrays.summarise(outputs))

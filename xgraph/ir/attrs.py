@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from sys import float_info
 from typing import Any, TypeAlias, TypeGuard, final
 
 from xgraph.ir.types import Axis, Dim, Expr, axis_name
 
 MAX_SIZE = 2**31 - 1
 """The largest size of an axis, kernel or count."""
+MAX_REAL = (2 - 2**-23) * 2.0**127
+"""The largest number that float32 holds."""
 
 
 @final
@@ -107,7 +108,14 @@ def _is_int(value: object) -> TypeGuard[int]:
 
 
 def _is_finite(value: float) -> bool:
-    return abs(value) <= float_info.max  # `isfinite` raises for an integer of 400 digits
+    return abs(value) <= MAX_REAL  # `isfinite` raises for an integer of 400 digits
+
+
+_HELD = f" that float32 holds, {MAX_REAL:.3g} at most"
+
+
+def _is_too_large(value: object) -> bool:
+    return isinstance(value, (int, float)) and abs(value) > MAX_REAL
 
 
 @final
@@ -149,7 +157,7 @@ class Real(AttrKind):
             )
             if low_ok and high_ok:
                 return float(value) + 0.0  # -0.0 and 0.0 are one value, and print alike
-        raise ValueError(self.wanted)
+        raise ValueError(self.wanted + (_HELD if _is_too_large(value) else ""))
 
     @property
     def wanted(self) -> str:
@@ -358,6 +366,8 @@ class Initialiser(AttrKind):
         known = isinstance(value, Init) and INITIALISERS.get(value.name) == len(value.args)
         if isinstance(value, Init) and known and all(map(_is_finite, value.args)):
             return value
+        if isinstance(value, Init) and known and any(map(_is_too_large, value.args)):
+            raise ValueError(f"of numbers{_HELD}")
         raise ValueError(self.wanted)
 
     @property

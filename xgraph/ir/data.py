@@ -20,8 +20,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-import networkx as nx
-
 from xgraph.diagnostics import fail
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.op import REQUIRED, OpTable
@@ -62,7 +60,7 @@ def _full(**items: Plain) -> Data:
 def _in_order(graph: Graph) -> list[Node]:
     try:
         return graph.nodes()
-    except nx.NetworkXUnfeasible:
+    except ValueError:  # they read each other in a circle
         return [graph.node(number) for number in graph.view]
 
 

@@ -169,9 +169,18 @@ class Graph:
     def nodes(self) -> list[Node]:
         """All nodes in topological order; among free ones the older first, so it is stable."""
         if self._order is None:
-            order = nx.lexicographical_topological_sort(self._dag)
+            try:
+                order = list(nx.lexicographical_topological_sort(self._dag))
+            except nx.NetworkXUnfeasible:
+                raise ValueError(
+                    f"values of {self!r} depend on themselves: {self._circle()}"
+                ) from None
             self._order = [self._nodes[i] for i in order]
         return list(self._order)
+
+    def _circle(self) -> str:
+        names = [self._nodes[start].name for start, *_ in nx.find_cycle(self._dag)]
+        return " -> ".join([*names, names[0]])
 
     def users(self, value: Value) -> list[tuple[Node, int]]:
         """Who reads `value`: nodes and the index of the input."""
@@ -243,6 +252,11 @@ class Graph:
 
     def replace_input(self, node: Node, index: int, value: Value) -> None:
         """Make input `index` of `node` read `value`. Call `infer` once all is in place."""
+        if not 0 <= index < len(node._inputs):
+            raise ValueError(f"{node!r} has no input {index}: it has {len(node._inputs)}")
+        for part in (node, value.node):
+            if part not in self:
+                raise ValueError(f"{part!r} is not in {self!r}")
         self._order = None
         self._dag.remove_edge(node._inputs[index].node.id, node.id, index)
         self._dag.add_edge(value.node.id, node.id, index)
@@ -260,7 +274,8 @@ class Graph:
                 self.outputs[name] = new
 
     def set_attrs(self, node: Node, **changes: Any) -> None:
-        """Change attributes of `node`. Call `infer` once all is in place."""
+        """Change attributes of `node`; `Fault` says which cannot be. Call `infer` once all is in
+        place."""
         node._attrs = node.op.check_attrs({**node._attrs, **changes})
         node._resolved = None
 

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from xgraph.ir.attrs import MAX_SIZE, Attrs
 from xgraph.ir.op import Args, Fault, OpSpec, OpTable, Types
-from xgraph.ir.types import DType, TensorType, product
+from xgraph.ir.types import DType, TensorType, is_empty, product
 
 MAX_ELEMENTS = 2**33
 """The most numbers one sample of a value may hold (symbols counted as 1)."""
@@ -53,7 +53,7 @@ def _check_dtypes(op: OpSpec, types: Types) -> None:
 
 def _check_size(op: OpSpec, t: TensorType) -> None:
     for dim in t.shape:
-        if isinstance(dim, int) and dim < 1:
+        if is_empty(dim):
             raise Fault(f"`{op.name}` would give an empty value, {t}", id="empty-value", input=0)
         if isinstance(dim, int) and dim > MAX_SIZE:
             raise Fault(f"`{op.name}` would give an axis of size {dim}", id="too-large")

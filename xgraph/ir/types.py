@@ -186,6 +186,16 @@ def evaluate(dim: Dim, sizes: Mapping[str, int]) -> int:
     return sum(c * prod(map(atom_value, monomial)) for monomial, c in dim.terms)
 
 
+def is_empty(dim: Dim) -> bool:
+    """Whether an axis of this size is empty whatever the symbols are, which stand for 1 or more."""
+    if not isinstance(dim, Expr):
+        return dim < 1
+    return all(
+        factor < 0 and all(isinstance(atom, str) for atom in monomial)
+        for monomial, factor in dim.terms
+    )
+
+
 def axis_name(dim: Dim) -> str | None:
     """The declared name of an axis of this size, if it has one."""
     if isinstance(dim, Axis):

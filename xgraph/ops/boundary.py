@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from xgraph.ir.attrs import Attrs, Choice, Shape, Text
 from xgraph.ir.op import Attr, Fault, OpSpec, Port, Types
-from xgraph.ir.types import DType, TensorType, divide, parse_dim
+from xgraph.ir.types import DType, TensorType, divide, is_empty, parse_dim
 from xgraph.ops.common import axis_index, shape
+
+
+def _infer_input(types: Types, a: Attrs) -> TensorType:
+    t = TensorType(tuple(a.shape), DType(a.dtype))
+    if any(map(is_empty, t.shape)):
+        raise Fault(f"a modality of shape {shape(t)} is always empty", id="empty-value")
+    return t
+
 
 INPUT = OpSpec(
     "input",
@@ -16,7 +24,7 @@ INPUT = OpSpec(
         Attr("shape", Shape(), doc="its shape, the batch included"),
         Attr("dtype", Choice(tuple(d.value for d in DType)), "f32"),
     ),
-    infer=lambda types, a: TensorType(tuple(a.shape), DType(a.dtype)),
+    infer=_infer_input,
     hidden=True,
 )
 

@@ -139,7 +139,8 @@ def _open_length(size: Dim, start: int, stop: int | None) -> Dim:
 
 SLICE = OpSpec(
     "slice",
-    "a part of an axis, from `start` to before `stop`; negative ones count from its end",
+    "a part of an axis, from `start` to before `stop`; negative ones count from its end. Of an axis"
+    " whose size only the running network knows, that part must be there when it runs",
     "slice(0, 1)",
     inputs=_ANY,
     positional=2,

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 
 from xgraph.diagnostics import Diagnostic, DiagnosticError, fail
-from xgraph.files import FilePath, write_whole
+from xgraph.files import FilePath, named, write_whole
 from xgraph.weights.initial import Array, Weights
 
 _DTYPES = {
@@ -81,8 +81,9 @@ def _bad(path: FilePath, message: str, help: str | None = None) -> DiagnosticErr
 
 
 def _read(path: FilePath) -> bytes:
+    where = named(path, "weights file")
     try:
-        return Path(path).read_bytes()
+        return where.read_bytes()
     except FileNotFoundError:
         raise _bad(path, "there is no such file") from None
     except IsADirectoryError:
