@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
 import pytest
@@ -21,6 +23,7 @@ from xgraph.passes import (
     RouteStreams,
     Split,
     Xsertion,
+    contract,
     known_passes,
     option,
     options,
@@ -150,3 +153,54 @@ def test_options_are_checked_in_python_too() -> None:
         Spoil(deep=-1)
     with pytest.raises(DiagnosticError, match="an integer"):
         Spoil(deep="x")  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------------- installed packages
+
+MODULE = '''
+from dataclasses import dataclass
+from xgraph.passes import Pass, option
+
+
+@dataclass(frozen=True)
+class Calm(Pass):
+    """Take every dropout down."""
+
+    name = "calm"
+    example = "calm{rate=0.1}"
+    rate: float = option(0.1, "the rate", low=0, high=1)
+
+    def apply(self, graph):
+        return graph
+'''
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Has a package with an entry point in the group of passes on the path."""
+
+    def install(entry: str) -> None:
+        (tmp_path / "calming.py").write_text(MODULE)
+        info = tmp_path / "calming-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: calming\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[xgraph.passes]\ncalm = {entry}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        contract._installed.cache_clear()
+
+    yield install
+    contract._installed.cache_clear()
+
+
+def test_a_package_brings_passes(installed: Callable[[str], None]) -> None:
+    installed("calming:Calm")
+    assert "calm" in known_passes()
+    assert str(Pipeline.parse("calm{rate=0.3}")) == "calm{rate=0.3}"
+
+
+@pytest.mark.parametrize("entry", ["calming:Clam", "calmness:Calm", "calming:option"])
+def test_a_package_whose_pass_does_not_load(installed: Callable[[str], None], entry: str) -> None:
+    installed(entry)
+    with pytest.raises(DiagnosticError) as raised:
+        Pipeline.parse("multipath")
+    assert raised.value.diagnostics[0].id == "bad-pass"
