@@ -307,12 +307,23 @@ class _Finder:
         return found
 
 
+def has_tail(graph: Graph, superlayer: str) -> bool:
+    """Whether a super-layer ends with the tail of the network."""
+    scope = _scope(graph, superlayer)
+    return len(_main(graph, scope)) < len(_inside(graph, scope))
+
+
+def _inside(graph: Graph, scope: Scope) -> list[Node]:
+    """The layers in the body of a super-layer, in topological order."""
+    order = (n for n in graph.nodes() if not n.rebinds)
+    return [n for n in order if n.scope and scope in _bodies(n.scope)]
+
+
 def _main(graph: Graph, scope: Scope) -> list[Node]:
     """The layers of a super-layer before its tail, in topological order."""
-    order = [n for n in graph.nodes() if not n.rebinds]
-    inside = [n for n in order if n.scope and scope in _bodies(n.scope)]
+    inside = _inside(graph, scope)
     starts = [n for n in inside if n.op.name == "flatten"]
-    if not starts and all(n.op.name != "flatten" for n in order):
+    if not starts and all(n.op.name != "flatten" for n in graph.nodes()):
         starts = [n for n in inside if n.op.name in ("linear", "maxout") and _is_dense(n)]
     if not starts:
         return inside

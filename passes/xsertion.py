@@ -23,7 +23,7 @@ from typing import final
 
 from xgraph.build.names import written
 from xgraph.diagnostics import fail
-from xgraph.grammar import SYNTHETIC, format_tree
+from xgraph.grammar import SYNTHETIC, format_tree, parts
 from xgraph.grammar import tree as t
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.op import Fault
@@ -31,7 +31,7 @@ from xgraph.ir.scope import Modality, SuperLayer
 from xgraph.passes.contract import Pass, option, register
 from xgraph.passes.insert import Insert
 from xgraph.passes.lower import lower
-from xgraph.passes.places import Place, aligned, block_ends, superlayers
+from xgraph.passes.places import Place, aligned, block_ends, has_tail, superlayers
 from xgraph.passes.redeclare import (
     declarations,
     document_of,
@@ -140,6 +140,7 @@ class _Plan:
         net = _only(graph, options.net)
         if options.connection is not None:
             _check_block(graph, options.connection)
+        _check_tail(graph, net)
         joint = graph.own(graph.points[f"{net}.in"])
         modalities = _modalities(graph, joint, net)
         measured = tuple(_measured(graph, modality) for modality in modalities)
@@ -165,7 +166,7 @@ class _Plan:
         """`document` with the first `count` super-layers, or all, in place of the joint one."""
         net = next(d for d in held(document, t.SuperLayer) if named(d) == self.net)
         names = self.names[:count]
-        body, tail = _parted(net.body)
+        body, tail = _parted(document, net.body)
         lanes = [
             replace(net, name=name(lane), arguments=(given,), body=body, meta=_meta(scale))
             for lane, given, scale in zip(names, self.inputs, self.scales, strict=False)
@@ -286,16 +287,13 @@ def _inputs(
     ), let
 
 
-def _parted(body: t.Body) -> tuple[t.Body, t.Body | None]:
-    """A body up to its tail, and the tail: from the last `flatten` on, or from the last `linear`
-    of a super-layer that ends the network."""
-    found = [
-        (i, j)
-        for i, statement in enumerate(body.statements)
-        if isinstance(statement, t.Stage)
-        for j, stage in enumerate(_stages(statement.chain))
-        if _called(stage) == "flatten"
-    ]
+def _parted(document: t.Document, body: t.Body) -> tuple[t.Body, t.Body | None]:
+    """A body up to its tail, and the tail: from its last `flatten` on, or from its last `linear`
+    where nothing is flattened. None if a fusion has it."""
+    found = _calls_in(body, "flatten")
+    elsewhere = [p for fusion in held(document, t.Fusion) for p in parts(fusion.body)]
+    if not found and not {"flatten", "linear"} & set(map(_called, elsewhere)):
+        found = _calls_in(body, "linear")
     if not found:
         return body, None
     i, j = found[-1]
@@ -310,6 +308,30 @@ def _parted(body: t.Body) -> tuple[t.Body, t.Body | None]:
     )
 
 
+def _check_tail(graph: Graph, net: str) -> None:
+    """A tail that stands within a block cannot be shared."""
+    document = document_of(graph)
+    body = next(d for d in held(document, t.SuperLayer) if named(d) == net).body
+    if has_tail(graph, net) and _parted(document, body)[1] is None:
+        raise fail(
+            "unfit-network",
+            f"the tail of `{net}`, from its last `flatten` or `linear` on, begins within a block",
+            span=next((s.span for s in graph.scopes if s.address == net), None),
+            help="write that layer in the body of the super-layer, or of a fusion behind it",
+        )
+
+
+def _calls_in(body: t.Body, layer: str) -> list[tuple[int, int]]:
+    """Where a layer stands in the chains of a body: statements, and stages in them."""
+    return [
+        (i, j)
+        for i, statement in enumerate(body.statements)
+        if isinstance(statement, t.Stage)
+        for j, stage in enumerate(_stages(statement.chain))
+        if _called(stage) == layer
+    ]
+
+
 def _stages(chain: t.Expression) -> tuple[t.Expression, ...]:
     return chain.stages if isinstance(chain, t.Chain) else (chain,)
 
@@ -318,7 +340,7 @@ def _chain(stages: Sequence[t.Expression]) -> t.Expression:
     return stages[0] if len(stages) == 1 else t.Chain(stages=tuple(stages), span=SYNTHETIC)
 
 
-def _called(stage: t.Expression) -> str | None:
+def _called(stage: t.Tree) -> str | None:
     function = stage.function if isinstance(stage, t.Call) else stage
     return function.name if isinstance(function, t.Name) else None
 

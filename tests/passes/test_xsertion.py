@@ -151,6 +151,16 @@ def test_the_tail_of_a_super_layer_is_shared() -> None:
     assert "fusion head(r_net, g_net, b_net) {\n  concat\n  d1: flatten -> dense(32)" in printed
 
 
+def test_the_tail_begins_at_the_last_dense_layer_where_nothing_is_flattened() -> None:
+    made = xgraph.apply(
+        ROOT / "examples" / "resnet_cifar.xg",
+        "split{into=[r, g, b] informativeness=[0.5, 0.6, 0.4]},xsertion{at=stages}",
+    )
+    printed = xgraph.unbuild(made)
+    assert "fusion head(r_net, g_net, b_net) { concat -> linear(10) }" in printed
+    assert str(made.outputs["logits"].type) == "f32[N, 10]"
+
+
 def test_normalised_behind_what_merges() -> None:
     made = xgraph.apply(ROOT / "examples" / "kerasnet.xg", "xsertion{normed=true}")
     for lane in LANES:
