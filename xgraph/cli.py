@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from traceback import format_exc
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -27,6 +27,9 @@ from xgraph.diagnostics import (
 )
 from xgraph.ir.graph import Graph
 
+if TYPE_CHECKING:
+    from xgraph.space import Space
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -40,6 +43,7 @@ def main() -> None:
     xgraph show net.xg                     shapes, parameters, MACs
     xgraph compile net.xg --to onnx        a model for ONNX Runtime
     xgraph run net.xg --input image=x.npy  outputs for inputs
+    xgraph sample space.xg -n 100 -o DIR   networks of a search space
 
     A FILE of `-` is the standard input. Shell completion: put
     `eval "$(_XGRAPH_COMPLETE=bash_source xgraph)"` into ~/.bashrc (or zsh_source, fish_source).
@@ -141,6 +145,9 @@ def check_(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_jso
         graph, report = driver.check(
             source, read_settings(settings), folder=folder, limits=_limits(limits)
         )
+        space = driver.space_of(source, folder, report)
+        if space is not None:
+            graph, report = space.check(read_settings(settings), limits=_limits(limits))
     except DiagnosticError as error:
         if as_json:
             _show_json(error.diagnostics)
@@ -150,7 +157,7 @@ def check_(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_jso
         _show_json(report)
     else:
         _show(report)
-        _sum_up(file, graph, report)
+        _sum_up(file, graph, report, space)
     if report.errors:
         sys.exit(1)
 
@@ -159,13 +166,16 @@ def _show_json(diagnostics: Iterable[Diagnostic]) -> None:
     click.echo(json.dumps([_plain(d) for d in diagnostics], indent=2))
 
 
-def _sum_up(file: str, graph: Graph, report: Report) -> None:
+def _sum_up(file: str, graph: Graph, report: Report, space: Space | None) -> None:
     if report.errors:
         click.echo(_counted(report.errors, report.warnings), err=True)
         return
     outputs = ", ".join(f"{name}: {value.type}" for name, value in graph.outputs.items())
     noted = f" ({_counted([], report.warnings)})" if report.warnings else ""
-    click.echo(f"{file}: network {graph.name}, {outputs}{noted}")
+    if space is None:
+        click.echo(f"{file}: network {graph.name}, {outputs}{noted}")
+    else:
+        click.echo(f"{file}: space {space.name} of {space.size_text} networks, {outputs}")
 
 
 def _counted(errors: list[Diagnostic], warnings: list[Diagnostic]) -> str:
@@ -197,6 +207,62 @@ def _place(label: Any) -> dict[str, Any]:
         "length": span.end - span.start,
         "text": label.text,
     }
+
+
+@main.command()
+@_file
+@click.option("-n", "count", type=click.IntRange(1, 1_000_000), default=1, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same networks.")
+@click.option("-o", "--out", metavar="DIR", help="Where the files go: DIR/NAME_0000.xg and on.")
+@click.option("--unique", is_flag=True, help="No two that compute the same.")
+@_json
+@guarded
+def sample(file: str, count: int, seed: int, out: str | None, unique: bool, as_json: bool) -> None:
+    """Write networks of the search space FILE, chosen by chance.
+
+    Example: xgraph sample space.xg -n 100 --seed 1 -o networks
+    """
+    from xgraph import driver
+    from xgraph.space import write_samples
+
+    if out is None and count > 1 and not as_json:
+        raise click.UsageError("-n: say where the files go, with -o DIR")
+    space = driver.space(*driver.read_source(file))
+    samples = list(space.samples(count, seed, unique=unique))
+    paths = write_samples(samples, Path(out)) if out is not None else []
+    if as_json:
+        found = [one.to_json() for one in samples]
+        for one, path in zip(found, paths, strict=False):
+            one["file"] = str(path)
+        click.echo(json.dumps(found, indent=2))
+    elif out is None:
+        click.echo(samples[0].text, nl=False)
+    else:
+        click.echo(f"wrote {len(paths)} of {space.size_text} networks to {out}")
+
+
+@main.command("space")
+@_file
+@click.argument("network", required=False, type=click.Path(path_type=str))
+@_json
+@guarded
+def space_(file: str, network: str | None, as_json: bool) -> None:
+    """Print what varies in the search space FILE; or whether NETWORK is of it.
+
+    Example: xgraph space space.xg networks/avmnist_mfas_0000.xg
+    """
+    from xgraph import driver
+    from xgraph.space import answer, table
+
+    space = driver.space(*driver.read_source(file))
+    if network is None:
+        click.echo(json.dumps(space.to_json(), indent=2) if as_json else table(space))
+        return
+    source, folder = driver.read_source(network)
+    graph, report = driver.check(source, folder=folder)
+    report.raise_errors()
+    found = space.contains(graph)
+    click.echo(json.dumps(found.to_json(), indent=2) if as_json else answer(network, space, found))
 
 
 @main.command()
