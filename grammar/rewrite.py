@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from xgraph.grammar.tree import Tree
 
@@ -14,8 +14,7 @@ T = TypeVar("T", bound=Tree)
 def rewritten(tree: T, change: Callable[[Tree], Tree]) -> T:
     """`tree` with `change` applied to each part, the inner ones first; what `change` gives back
     as it was stays the same object."""
-    new: Any = change(_with_parts(tree, change))
-    return new
+    return cast(T, change(_with_parts(tree, change)))
 
 
 def _with_parts(tree: T, change: Callable[[Tree], Tree]) -> T:

@@ -137,7 +137,7 @@ class Options(Region):
     def rank(self, pick: Pick) -> int:
         index, inner = pick
         before = sum(option.size for option in self.options[:index])
-        return before + self.options[index].rank(inner)
+        return int(before + self.options[index].rank(inner))
 
     def unrank(self, number: int) -> Pick:
         index = 0
@@ -232,7 +232,7 @@ class Repeated(Region):
 
     @cached_property
     def size(self) -> int:
-        return sum(self.part.size**count for count in self._counts)
+        return sum(int(self.part.size**count) for count in self._counts)
 
     @property
     def _counts(self) -> range:
@@ -250,7 +250,7 @@ class Repeated(Region):
         return Product((self.part,) * count)
 
     def rank(self, pick: Pick) -> int:
-        shorter = sum(self.part.size**count for count in range(self.least, len(pick)))
+        shorter = sum(int(self.part.size**count) for count in range(self.least, len(pick)))
         return shorter + self._row(len(pick)).rank(pick)
 
     def unrank(self, number: int) -> Pick:

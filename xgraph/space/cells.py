@@ -134,8 +134,11 @@ class Cells(Kind):
             return maker.block(self._title(op), ["width"], [maker.stage(None, layer, *normed)])
         pool = maker.call(_word(op), kernel)
         assert isinstance(pool, t.Call)
-        given = [(maker.name("stride"), maker.number(1)), (maker.name("pad"), maker.name("same"))]
-        named = tuple(t.Argument(name=k, value=v, span=maker.span) for k, v in given)
+        given: dict[str, t.Expression] = {"stride": maker.number(1), "pad": maker.name("same")}
+        named = tuple(
+            t.Argument(name=maker.name(word), value=value, span=maker.span)
+            for word, value in given.items()
+        )
         pool = t.Call(function=pool.function, arguments=(*pool.arguments, *named), span=maker.span)
         return maker.block(self._title(op), [], [maker.stage(None, pool, *normed)])
 

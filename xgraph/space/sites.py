@@ -138,18 +138,15 @@ class Finder:
         return Site(called, space, kind.region if kind else Product(), kind)
 
     def _kind(self, space: t.Space, owner: t.SuperLayer | t.Fusion, name: str) -> Kind | None:
-        word = space.kind.name
-        if isinstance(owner, t.Fusion):
-            known = ("mfas", "randomnet")
-            if word == "mfas":
-                return read_mfas(space, self._report)
-            if word == "randomnet":
+        word, fuses = space.kind.name, isinstance(owner, t.Fusion)
+        if word == "mfas" and fuses:
+            return read_mfas(space, self._report)
+        if word == "randomnet":
+            if fuses:
                 return read_random_fusion(space, self._report)
-        else:
-            known = ("randomnet",)
-            if word == "randomnet":
-                return read_cells(space, f"{name}_cell", self._report)
-        what = "fusion" if isinstance(owner, t.Fusion) else "super-layer"
+            return read_cells(space, f"{name}_cell", self._report)
+        known = ["mfas", "randomnet"] if fuses else ["randomnet"]
+        what = "fusion" if fuses else "super-layer"
         self._report.error(
             "unknown-space",
             f"there is no space `{word}` for a {what}",
@@ -209,14 +206,14 @@ def _may_go(part: t.Tree, field: str, inherited: bool) -> bool:
     return False
 
 
-def _vanishing(part: t.Expression) -> t.Expression | None:
+def _vanishing(part: t.Expression) -> t.Call | None:
     """The `maybe` that may leave nothing of an expression."""
-    match part:
-        case t.Call() if is_call(part, MAYBE):
-            return part
-        case t.Call(arguments=arguments) if is_call(part, CHOICE):
-            return next(filter(None, (_vanishing(a.value) for a in arguments)), None)
-        case t.Chain(stages=stages):
-            gone = [_vanishing(stage) for stage in stages]
-            return gone[0] if all(gone) else None
+    if isinstance(part, t.Call) and is_call(part, MAYBE):
+        return part
+    if isinstance(part, t.Call) and is_call(part, CHOICE):
+        found = [_vanishing(argument.value) for argument in part.arguments]
+        return next((gone for gone in found if gone), None)
+    if isinstance(part, t.Chain):
+        found = [_vanishing(stage) for stage in part.stages]
+        return found[0] if all(found) else None
     return None
