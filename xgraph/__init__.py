@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from xgraph.ops import OPS
     from xgraph.passes import lower
     from xgraph.report import Summary
+    from xgraph.space import Sample, Space
 
 __all__ = [
     "OPS",
@@ -38,6 +39,8 @@ __all__ = [
     "Diagnostic",
     "DiagnosticError",
     "Graph",
+    "Sample",
+    "Space",
     "Summary",
     "compile",
     "load",
@@ -53,6 +56,8 @@ _HOMES = {
     "Diagnostic": "diagnostics",
     "DiagnosticError": "diagnostics",
     "Graph": "ir.graph",
+    "Sample": "space",
+    "Space": "space",
     "Summary": "report",
     "compile": "driver",
     "load": "driver",

@@ -53,6 +53,19 @@ def test_picks_near_and_between_are_picks(region: Region, a: int, b: int, seed: 
         assert region.unrank(region.rank(near)) == near
 
 
+@given(regions)
+def test_a_cover_takes_every_option(region: Region) -> None:
+    """So each integer that some pick has in some place of its vector, one of the cover has."""
+    picks = [region.cover(number) for number in range(region.breadth)]
+    assert all(region.unrank(region.rank(pick)) == pick for pick in picks)
+    if region.size <= 300:
+        everything = [region.vector(region.unrank(number)) for number in range(region.size)]
+        covered = [region.vector(pick) for pick in picks]
+        for place in range(region.width):
+            wanted = {vector[place] for vector in everything} - {0}
+            assert wanted <= {vector[place] for vector in covered}
+
+
 def _named(parts: list[Region]) -> Product:
     return Product(tuple(parts), tuple(f"d{i}" for i in range(len(parts))))
 

@@ -65,6 +65,15 @@ class Region(ABC):
     def cross(self, a: Pick, b: Pick, rng: Random) -> Pick:
         """Each decision as in one of two picks."""
 
+    @property
+    @abstractmethod
+    def breadth(self) -> int:
+        """How many picks of `cover` take every option of every decision."""
+
+    @abstractmethod
+    def cover(self, number: int) -> Pick:
+        """A pick, from 0 on, that takes the next option of each decision."""
+
     def draw(self, rng: Random) -> Pick:
         """A pick by chance: uniform, except where decisions have chances of their own."""
         if self.is_weighted:
@@ -112,6 +121,13 @@ class Leaf(Region):
 
     def cross(self, a: Pick, b: Pick, rng: Random) -> Pick:
         return a if rng.random() < 0.5 else b
+
+    @property
+    def breadth(self) -> int:
+        return self.count
+
+    def cover(self, number: int) -> Pick:
+        return number % self.count
 
 
 @final
@@ -170,6 +186,14 @@ class Options(Region):
             return a[0], self.options[a[0]].cross(a[1], b[1], rng)
         return a if rng.random() < 0.5 else b
 
+    @property
+    def breadth(self) -> int:
+        return len(self.options) * max(option.breadth for option in self.options)
+
+    def cover(self, number: int) -> Pick:
+        turn, index = divmod(number, len(self.options))
+        return index, self.options[index].cover(turn)
+
 
 @final
 @dataclass(frozen=True)
@@ -219,6 +243,13 @@ class Product(Region):
     def cross(self, a: Pick, b: Pick, rng: Random) -> Pick:
         both = zip(self.parts, a, b, strict=True)
         return tuple(part.cross(left, right, rng) for part, left, right in both)
+
+    @property
+    def breadth(self) -> int:
+        return max((part.breadth for part in self.parts), default=1)
+
+    def cover(self, number: int) -> Pick:
+        return tuple(part.cover(number) for part in self.parts)
 
 
 @final
@@ -279,3 +310,10 @@ class Repeated(Region):
         longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
         shared = self._row(len(shorter)).cross(longer[: len(shorter)], shorter, rng)
         return shared + (longer[len(shorter) :] if rng.random() < 0.5 else ())
+
+    @property
+    def breadth(self) -> int:
+        return self.part.breadth
+
+    def cover(self, number: int) -> Pick:
+        return (self.part.cover(number),) * self.most

@@ -26,6 +26,8 @@ from xgraph.space.sites import Finder, Site, check_places, every_site, group
 
 SEARCHED = 4096
 """The most networks that are looked through for one that says nothing of where it is from."""
+CHECKED = 16
+"""The most networks that `check` builds."""
 _FEW = 50_000
 """The most networks that are put in an order rather than drawn, where each may come once."""
 MAX_DIGITS = 1000
@@ -285,16 +287,21 @@ class Space:
     def check(
         self, settings: Mapping[str, object] | None = None, *, limits: Limits | None = None
     ) -> tuple[Graph, Report]:
-        """The first network, and its mistakes where they stand in the file. What it does not use
-        is none: another network does."""
-        report, errors = Report(), Report()
-        document = self.filled(self.region.unrank(0), in_place=True)
-        graph = build_document(document, settings, report=report, limits=limits)
-        if not report.errors:
-            verify_or_raise(graph, "build")
-        for error in report.errors:
-            errors.add(error)
-        return graph, errors
+        """The first network, and mistakes where they stand in the file: those of a few networks
+        that between them take every option, up to the first that has any. What a network does
+        not use is none: another does."""
+        graphs = []
+        errors = Report()
+        for number in range(min(self.region.breadth, CHECKED)):
+            report = Report()
+            document = self.filled(self.region.cover(number), in_place=True)
+            graphs.append(build_document(document, settings, report=report, limits=limits))
+            for error in report.errors:
+                errors.add(error)
+            if errors.errors:
+                break
+            verify_or_raise(graphs[-1], "build")
+        return graphs[0], errors
 
 
 def _with_encoding(document: t.Document, encoding: str) -> t.Document:
