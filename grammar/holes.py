@@ -1,7 +1,7 @@
 """Where a text leaves something open: `choice(...)`, `maybe(...)`, `low .. high`, and spaces.
 
 A range in an index and one that counts the pieces of an array say which elements are meant, and
-leave nothing open; nor does one in a setting of a space, which says what the space holds.
+leave nothing open; nor does that of the `layers` of a space, which says what the space holds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import TypeAlias
 
 from xgraph.grammar import tree
-from xgraph.grammar.tree import Call, Name, Range, Setting, Space, Tree
+from xgraph.grammar.tree import Call, Name, Range, Space, Tree
 
 Hole: TypeAlias = Call | Range | Space
 
@@ -50,5 +50,11 @@ def open_parts(part: Tree) -> Iterator[Tree]:
 
 
 def _says_which(part: Tree, field: str) -> bool:
-    kind = type(part), field
-    return kind in ((tree.Index, "index"), (tree.SuperLayer, "count")) or isinstance(part, Setting)
+    match part:
+        case tree.Setting(key=Name(name="layers")):
+            return True
+        case tree.Index():
+            return field == "index"
+        case tree.SuperLayer():
+            return field == "count"
+    return False

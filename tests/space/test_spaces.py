@@ -233,6 +233,65 @@ def test_randomnet_nodes_share_by_place_and_operation() -> None:
     assert "frame_net.c2.n3.sepconv51.bn1.weight" in found
 
 
+# -------------------------------------------------------------------------------- holes
+
+HOLES = """\
+network holes
+modality x: [3, 16, 16]
+modality z: [12]
+superlayer net(x) = randomnet {
+  cells: 2; layers: 2; width: 8 .. 16; ops: conv(3), maxpool(3)  # left behind
+  activations: relu, choice(tanh, sigmoid)
+  then: maybe(bn) -> relu
+}
+superlayer flat(z) { f1: linear(8); repeat 1 .. 2 { linear(8) -> relu }; maybe(relu) }
+connect flat.f1 -> flat.out via maybe(relu)
+fusion head(net, flat) = mfas {
+  features: [choice(net.c1, net.c2), net.c2], flat
+  layers: 1 .. 2; units: choice(16, 32); activations: relu
+  then: maybe(dropout(0.5)) -> linear(10)
+}
+output y = head
+"""
+
+
+def test_holes_stand_in_spaces_and_clauses() -> None:
+    holes = Space.load(HOLES)
+    assert holes.region.names == (
+        "net", "range1", "choice1", "maybe1", "range2", "maybe2", "maybe3", "head", "choice2",
+        "choice3", "maybe4",
+    )  # fmt: skip
+    for sample in holes.samples(20):
+        built(sample)
+        assert "left behind" not in sample.text
+    first = holes.decode(
+        "net: (1, 2) (2, 1, 1); range1: 9; choice1: 2; maybe1: 0; range2: 2; maybe2: 0; maybe3: 0;"
+        "head: (1, 1, 1); choice2: 2; choice3: 1; maybe4: 1"
+    ).text
+    assert "n1: in -> conv3(9) -> sigmoid" in first
+    assert "connect flat.f1 -> flat.out\n" in first
+    assert "  h1: fuse(net.c2, flat) -> linear(16) -> relu\n" in first
+    assert "{ f1: linear(8); repeat 2 { linear(8) -> relu } }\n" in first
+
+
+def test_a_hole_in_a_block_is_one_decision() -> None:
+    block = "block unit() { linear(4 .. 5) }\n"
+    shared = Space.load(f"network a\n{block}modality x: [8]\noutput y = x -> unit -> unit\n")
+    assert shared.size == 2
+    assert {str(s.graph().outputs["y"].type) for s in shared.enumerate()} == {
+        "f32[N, 4]",
+        "f32[N, 5]",
+    }
+
+
+def test_ranges_in_indices_are_no_holes() -> None:
+    text = (
+        "network a\nmodality x: [8]\nsuperlayer p[0 .. 1](x) { linear(4) }\n"
+        "output y = add(p[0 .. 1]) -> linear(1 .. 3)\n"
+    )
+    assert Space.load(text).size == 3
+
+
 # --------------------------------------------------------------------------- membership
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import Any, final
+from typing import Any, TypeVar, final
 
+from xgraph.grammar import SYNTHETIC
 from xgraph.grammar import tree as t
 from xgraph.grammar.holes import Hole
+from xgraph.grammar.rewrite import rewritten
 from xgraph.space.algebra import Pick
 from xgraph.space.making import Maker, chained
 from xgraph.space.sites import Site
@@ -28,6 +30,9 @@ def filled(
         if not any(span.start <= comment.span.start < span.end for span in spans)
     )
     return replace(document, declarations=declarations, comments=tuple(kept))
+
+
+T = TypeVar("T", bound=t.Tree)
 
 
 @final
@@ -90,6 +95,13 @@ class _Filler:
                 return [chained(opened, part.span)] if opened else []
         return [part]
 
+    def _made(self, part: T) -> T:
+        """What a space made of its settings, with the holes in those filled. It has no place in the
+        text, unless mistakes are to be shown there."""
+        (new,) = self._filled(part)
+        made: T = new if self._in_place else rewritten(new, _anywhere)
+        return made
+
     def _maker(self, hole: Hole) -> Maker:
         assert isinstance(hole, t.Space)
         return Maker(hole.kind.span) if self._in_place else Maker()
@@ -97,14 +109,18 @@ class _Filler:
     def _hole(self, site: Site, pick: Pick) -> list[Any]:
         hole = site.hole
         if site.kind is not None:
-            filling = site.kind.filling(pick, self._maker(hole))
-            self._blocks |= {block.name.name: block for block in filling.blocks}
-            return [filling.body]
+            body, blocks = site.kind.filling(pick, self._maker(hole))
+            self._blocks |= {block.name.name: self._made(block) for block in blocks}
+            return [self._made(body)]
         if isinstance(hole, t.Range):
             value = t.Number(value=site.region.vector(pick)[0], span=hole.span)
             return [value]
         chosen, _ = site.alternatives[pick[0]]
         return [] if chosen is None else self._filled(chosen)
+
+
+def _anywhere(part: t.Tree) -> t.Tree:
+    return replace(part, span=SYNTHETIC)
 
 
 def _links(stage: t.Expression) -> tuple[t.Expression, ...]:

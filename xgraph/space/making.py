@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 from xgraph.grammar import SYNTHETIC
 from xgraph.grammar import tree as t
-from xgraph.grammar.rewrite import rewritten
 from xgraph.source import Span
 
 
 @final
 @dataclass(frozen=True)
 class Maker:
-    """Makes trees that stand at `span`: none for a text that is to be laid out anew, the kind of
-    the space where mistakes are to be shown."""
+    """Makes trees that stand at `span`. What a person wrote in the space stays where it is."""
 
     span: Span = SYNTHETIC
-
-    def given(self, part: t.Expression) -> t.Expression:
-        """What a person wrote in the space."""
-        if self.span is not SYNTHETIC:
-            return part
-        return rewritten(part, lambda inner: replace(inner, span=SYNTHETIC))
 
     def name(self, word: str) -> t.Name:
         return t.Name(name=word, span=self.span)
@@ -36,12 +28,12 @@ class Maker:
         """A layer; without arguments its name alone."""
         if not arguments:
             return self.name(word)
-        given = tuple(t.Argument(name=None, value=self.given(a), span=self.span) for a in arguments)
+        given = tuple(t.Argument(name=None, value=a, span=self.span) for a in arguments)
         return t.Call(function=self.name(word), arguments=given, span=self.span)
 
     def stage(self, label: str | None, *links: t.Expression) -> t.Stage:
         """A statement: a chain of `links`, chains among them opened."""
-        stages = [stage for link in links for stage in _opened(self.given(link))]
+        stages = [stage for link in links for stage in _opened(link)]
         named = t.Label(name=self.name(label), span=self.span) if label else None
         return t.Stage(label=named, chain=chained(stages, self.span), span=self.span)
 
@@ -51,7 +43,7 @@ class Maker:
         if not features:
             return list(last)
         if len(features) + len(last) == 1:
-            return [self.given(features[0]), self.name("fuse")]
+            return [features[0], self.name("fuse")]
         return [self.call("fuse", *features, *last)]
 
     def body(self, statements: Sequence[t.Statement]) -> t.Body:

@@ -8,7 +8,6 @@ from typing import final
 from xgraph.diagnostics import Label, Report, did_you_mean
 from xgraph.grammar import format_tree
 from xgraph.grammar import tree as t
-from xgraph.grammar.holes import holes
 
 MOST = 64
 """The most layers, nodes or cells that a space may ask for."""
@@ -42,17 +41,6 @@ class Settings:
             self._report.error("duplicate-name", told, setting.key.span, notes=[first])
         else:
             self._found[key] = setting
-            self._refuse_holes(setting)
-
-    def _refuse_holes(self, setting: t.Setting) -> None:
-        hole = next(holes(setting), None)
-        if hole is not None:
-            self._report.error(
-                "misplaced-hole",
-                "nothing may be left open within a space",
-                hole.span,
-                help="put it into a `let` above, and name that here",
-            )
 
     def _missing(self, key: str, example: str) -> None:
         self._report.error(

@@ -17,6 +17,8 @@ from xgraph.space.fusions import read_random_fusion
 from xgraph.space.kind import Kind
 from xgraph.space.mfas import read_mfas
 
+Owners: TypeAlias = "dict[int, t.SuperLayer | t.Fusion]"
+"""What has a space for a body, by the identity of that."""
 Alternative: TypeAlias = "tuple[t.Expression | None, tuple[Site, ...]]"
 """What a choice may put in its place, None for nothing, and the holes within that."""
 
@@ -75,9 +77,16 @@ class Finder:
     def sites(self, part: t.Tree) -> tuple[Site, ...]:
         """The holes in `part`, without those within another."""
         owners = {id(each.body): each for each in _bodied(part)}
-        return tuple(self._site(hole, owners) for hole in holes(part))
+        return tuple(site for hole in holes(part) for site in self._sites(hole, owners))
 
-    def _site(self, hole: Hole, owners: dict[int, t.SuperLayer | t.Fusion]) -> Site:
+    def _sites(self, hole: Hole, owners: Owners) -> Iterator[Site]:
+        """A hole; behind a space, the holes in its settings, which each of its bodies has."""
+        yield self._site(hole, owners)
+        if isinstance(hole, t.Space):
+            for setting in hole.settings:
+                yield from self.sites(setting)
+
+    def _site(self, hole: Hole, owners: Owners) -> Site:
         if isinstance(hole, t.Space):
             return self._space(hole, owners[id(hole)])
         if isinstance(hole, t.Range):
