@@ -41,13 +41,23 @@ def inlined(document: t.Document, folder: Path, report: Report) -> t.Document:
 
 def _inlined(trees: Iterable[t.Declaration], loader: Loader) -> Iterator[t.Declaration]:
     for tree in trees:
-        if not isinstance(tree, t.Use):
-            yield tree
-            continue
-        document = loader.load(tree)
-        if document is not None:
-            kept = [d for d in document.declarations if not isinstance(d, t.Network)]
-            yield from _inlined(filter(is_shareable, kept), loader)
+        match tree:
+            case t.Use():
+                yield from _used(tree, loader)
+            case t.Each(declarations=inner) | t.RepeatDecl(declarations=inner):
+                yield replace(tree, declarations=tuple(_inlined(inner, loader)))
+            case t.IfDecl(yes=yes, no=no):
+                first, other = (tuple(_inlined(branch, loader)) for branch in (yes, no))
+                yield replace(tree, yes=first, no=other)
+            case _:
+                yield tree
+
+
+def _used(tree: t.Use, loader: Loader) -> Iterator[t.Declaration]:
+    document = loader.load(tree)
+    if document is not None:
+        kept = (d for d in document.declarations if not isinstance(d, t.Network))
+        yield from _inlined(filter(is_shareable, kept), loader)
 
 
 @final

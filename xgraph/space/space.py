@@ -191,7 +191,7 @@ class Space:
                 "too-few-networks",
                 f"only {len(seen)} different networks were found, not {count}",
                 origin=self.name,
-                help=f"the space has {self.size} encodings, and several may be one network",
+                help=f"the space has {self.size_text} encodings, and several may be one network",
             )
 
     def _candidates(self, count: int, rng: Random) -> Iterator[Sample]:
@@ -254,7 +254,7 @@ class Space:
         if "encoding" in graph.meta:
             return self._as_it_says(graph)
         if self.size > SEARCHED:
-            told = f"it carries no encoding, and the space is too large ({self.size}) to search"
+            told = f"it carries no encoding, and the space of {self.size_text} too large to search"
             return Membership(None, told)
         wanted = canonical(graph)
         found = (sample for sample in self.enumerate() if canonical(sample.graph()) == wanted)
