@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from xgraph.build import build_source, unbuild
+from xgraph.build import build_file, build_source, unbuild
 from xgraph.cli import main
 from xgraph.diagnostics import DiagnosticError, Report
 from xgraph.files import read_text
@@ -176,6 +176,19 @@ def test_randomnet_fusions_have_as_many_parameters_as_published(
     (sample,) = samples("avmnist_randomnet", 1)
     fused = space("avmnist_randomnet").decode({**sample.rows, "head": rows})
     assert parameters(fused, "head.") == count
+
+
+@pytest.mark.parametrize(
+    ("found", "encoding"),
+    [
+        (1, "head: (5, 3, 1) (4, 2, 1) (5, 3, 1)"),
+        (2, "head: (3, 3, 2) (5, 2, 1) (1, 3, 1) (1, 1, 2)"),
+    ],
+)
+def test_mfas_writes_what_avmnist_found(found: int, encoding: str) -> None:
+    """The published encodings of Table 1 give the networks that a person wrote out."""
+    written = build_file(SPACES.parent / "avmnist_mfas.xg", {"found": found})
+    assert canonical(space("avmnist_mfas").decode(encoding).graph()) == canonical(written)
 
 
 def test_mfas_writes_what_ntu_found() -> None:
