@@ -211,7 +211,10 @@ def _place(label: Any) -> dict[str, Any]:
 
 @main.command()
 @_file
-@click.option("-n", "count", type=click.IntRange(1, 1_000_000), default=1, show_default=True)
+@click.option(
+    "-n", "count", type=click.IntRange(1, 1_000_000), default=1, show_default=True,
+    help="How many.",
+)  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same networks.")
 @click.option("-o", "--out", metavar="DIR", help="Where the files go: DIR/NAME_0000.xg and on.")
 @click.option("--unique", is_flag=True, help="No two that compute the same.")

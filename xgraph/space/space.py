@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, final
 
 from xgraph.build import Limits, build_document, build_source, inlined
-from xgraph.diagnostics import Report, fail
+from xgraph.diagnostics import Label, Report, fail
 from xgraph.files import read_text
 from xgraph.grammar import SYNTHETIC, format_document, parse
 from xgraph.grammar import tree as t
@@ -26,8 +26,10 @@ from xgraph.space.sites import Finder, Site, check_places, every_site, group
 
 SEARCHED = 4096
 """The most networks that are looked through for one that says nothing of where it is from."""
-CHECKED = 16
-"""The most networks that `check` builds."""
+CHECKED, LAYERS = 16, 10_000
+"""The most networks that `check` builds, and of how many layers in all it builds no further one."""
+TOLD = 4
+"""The most holes that are spoken of with a mistake."""
 _FEW = 50_000
 """The most networks that are put in an order rather than drawn, where each may come once."""
 MAX_DIGITS = 1000
@@ -293,15 +295,25 @@ class Space:
         graphs = []
         errors = Report()
         for number in range(min(self.region.breadth, CHECKED)):
-            report = Report()
-            document = self.filled(self.region.cover(number), in_place=True)
+            report, pick = Report(), self.region.cover(number)
+            document = self.filled(pick, in_place=True)
             graphs.append(build_document(document, settings, report=report, limits=limits))
             for error in report.errors:
-                errors.add(error)
+                told = [] if error.id.startswith("unknown-") else self._told(pick)
+                errors.add(replace(error, notes=(*error.notes, *told)))
             if errors.errors:
                 break
             verify_or_raise(graphs[-1], "build")
+            if sum(map(len, graphs)) > LAYERS:
+                break
         return graphs[0], errors
+
+    def _told(self, pick: Pick) -> list[Label]:
+        """What stands in the holes of a network that has mistakes, if they are few."""
+        rows = codes.encoded(self.region, pick)
+        sites = [site for site in every_site(self.sites) if site.name in rows and not site.kind]
+        told = [Label(site.hole.span, f"`{site.name}: {rows[site.name]}`") for site in sites]
+        return told if len(told) <= TOLD else []
 
 
 def _with_encoding(document: t.Document, encoding: str) -> t.Document:
