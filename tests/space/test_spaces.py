@@ -341,6 +341,30 @@ def test_a_small_space_finds_a_network_without_encoding() -> None:
     assert missing.reason == "none of its networks computes the same"
 
 
+@pytest.mark.parametrize("name", ["avmnist_mfas", "mmimdb_mfas", "own_space"])
+def test_a_large_space_finds_a_network_without_encoding(name: str) -> None:
+    for sample in samples(name, 2, seed=6):
+        graph = sample.graph()
+        graph.meta.clear()
+        found = space(name).contains(graph)
+        assert found.sample is not None
+        assert canonical(found.sample.graph()) == canonical(graph)
+
+
+def test_the_networks_that_a_paper_found_are_in_its_space() -> None:
+    found = space("avmnist_mfas").contains(build_file(SPACES.parent / "avmnist_mfas.xg"))
+    assert found.sample is not None
+    assert found.sample.encoding == "head: (5, 3, 1) (4, 2, 1) (5, 3, 1)"
+
+
+@pytest.mark.parametrize("name", ["avmnist_mfas", "avmnist_randomnet"])
+def test_a_network_that_is_not_found_has_a_reason(name: str) -> None:
+    other = build_file(SPACES.parent / "avmnist_late.xg")
+    found = space(name).contains(other)
+    assert not found
+    assert found.reason.startswith("it carries no encoding, and ")
+
+
 def test_unique_networks_compute_different_things() -> None:
     """Of 12 encodings, three pairs apply `relu` once, here or there."""
     small = Space.load(SMALL)

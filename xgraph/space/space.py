@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, final
 
 from xgraph.build import Limits, build_document, build_source, inlined
-from xgraph.diagnostics import Label, Report, fail
+from xgraph.diagnostics import DiagnosticError, Label, Report, fail
 from xgraph.files import read_text
 from xgraph.grammar import SYNTHETIC, format_document, parse
 from xgraph.grammar import tree as t
@@ -22,10 +22,11 @@ from xgraph.source import Source
 from xgraph.space import encoding as codes
 from xgraph.space.algebra import Pick, Product
 from xgraph.space.fill import filled
+from xgraph.space.search import Search, TooMany
 from xgraph.space.sites import Finder, Site, check_places, every_site, group
 
 SEARCHED = 4096
-"""The most networks that are looked through for one that says nothing of where it is from."""
+"""The most encodings of a space that is looked through as a whole for a network without one."""
 CHECKED, LAYERS = 16, 10_000
 """The most networks that `check` builds, and of how many layers in all it builds no further one."""
 TOLD = 4
@@ -255,13 +256,32 @@ class Space:
         graph = network if isinstance(network, Graph) else build_source(Source("<text>", network))
         if "encoding" in graph.meta:
             return self._as_it_says(graph)
-        if self.size > SEARCHED:
-            told = f"it carries no encoding, and the space of {self.size_text} too large to search"
-            return Membership(None, told)
+        return self._searched(graph)
+
+    def _searched(self, graph: Graph) -> Membership:
+        """A network without an encoding: every one of a small space, else a likely one."""
         wanted = canonical(graph)
-        found = (sample for sample in self.enumerate() if canonical(sample.graph()) == wanted)
-        sample = next(found, None)
-        return Membership(sample, "" if sample else "none of its networks computes the same")
+        why = "none of its networks computes the same"
+        candidates = self.enumerate()
+        if self.size > SEARCHED:
+            why = "it carries no encoding, and a search did not find it"
+            try:
+                pick = Search(graph, self._built).run(self.region)
+                candidates = iter([Sample(self, pick)])
+            except TooMany:
+                return Membership(None, "it carries no encoding, and the space is too large")
+        for sample in candidates:
+            built = self._built(sample.pick)
+            if built is not None and canonical(built) == wanted:
+                return Membership(sample)
+        return Membership(None, why)
+
+    def _built(self, pick: Pick) -> Graph | None:
+        """The graph of a pick, None where its alternatives do not fit together."""
+        try:
+            return Sample(self, pick).graph()
+        except DiagnosticError:
+            return None
 
     def _as_it_says(self, graph: Graph) -> Membership:
         text = graph.meta["encoding"]
