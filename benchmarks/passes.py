@@ -41,7 +41,7 @@ def network_of(layers: int) -> str:
                 "modality b: [2, 4, 4] with informativeness = 0.6",
                 "block unit(f) { conv(f, 3) -> bn -> relu }",
                 "let joint = concat(a, b)",
-            "superlayer net(joint) {",
+                "superlayer net(joint) {",
                 *body,
                 "}",
                 "fusion head(net) { flatten -> linear(10) }",

@@ -69,7 +69,7 @@ def _level(expression: Expression) -> int:
             return _CHAIN
         case tree.Repeat():
             return _REPEAT
-        case tree.Conditional():
+        case tree.Conditional() | tree.Range():
             return _CONDITIONAL
         case tree.Binary(operator=operator):
             return _BINARY[operator][0]
@@ -205,7 +205,7 @@ class _Writer:
     # --------------------------------------------------------------------------- declarations
 
     def _network(self, part: tree.Network) -> Doc:
-        return f"network {part.name.name}"
+        return group(f"network {part.name.name}", indented(*self._clauses(part.meta)))
 
     def _param(self, part: tree.Param) -> Doc:
         return row(f"param {part.name.name} = ", self.write(part.default))
@@ -241,7 +241,17 @@ class _Writer:
     def _stream(self, head: Doc, part: tree.SuperLayer | tree.Fusion) -> Doc:
         inputs = self._listed("(", part.arguments, ")")
         header = group(head, inputs, indented(*self._clauses(part.meta)))
-        return row(header, " ", group(self._body(part.body)))
+        return row(header, " ", group(self.write(part.body)))
+
+    def _space(self, part: tree.Space) -> Doc:
+        end = part.span.end - 1 if self._is_read(part.span) else None
+        settings = self._braces(part.settings, self._is_flat(part.span), end)
+        return row(f"= {part.kind.name} ", settings)
+
+    def _setting(self, part: tree.Setting) -> Doc:
+        first, *rest = (self.write(value) for value in part.values)
+        values = group(first, indented(*(row(",", LINE, value) for value in rest)))
+        return row(f"{part.key.name}: ", values)
 
     def _connect(self, part: tree.Connect) -> Doc:
         source = self.write(part.source)
@@ -376,7 +386,9 @@ class _Writer:
 
     def _repetition(self, part: tree.Repeat | tree.RepeatDecl) -> Doc:
         variable = f" as {part.variable.name}" if part.variable else ""
-        return row("repeat ", self._at(_OR, part.count), f"{variable} ")
+        is_range = isinstance(part.count, tree.Range)
+        count = self.write(part.count) if is_range else self._at(_OR, part.count)
+        return row("repeat ", count, f"{variable} ")
 
     def _conditional(self, part: tree.Conditional) -> Doc:
         condition = self._at(_OR, part.condition)
@@ -403,6 +415,10 @@ class _Writer:
 
     def _member(self, part: tree.Member) -> Doc:
         return row(self._at(_POSTFIX, part.base), f".{part.name.name}")
+
+    def _members(self, part: tree.Members) -> Doc:
+        names = self._listed("[", part.names, "]", self._end(part.span))
+        return row(self._at(_POSTFIX, part.base), ".", names)
 
     def _index(self, part: tree.Index) -> Doc:
         return row(self._at(_POSTFIX, part.base), "[", self.write(part.index), "]")

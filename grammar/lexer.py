@@ -87,7 +87,7 @@ _PATTERN = re.compile(
             "word": r"[^\W\d]\w*",
             "newline": r"[\n;](?:[ \t\r\f\v]*[\n;])*",
             "comment": r"\#[^\n]*",
-            "open_number": r"[0-9]+\.(?![.\w])",
+            "open_number": r"[0-9]+\.(?![.\w\[])",
             "number": r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?!\w)",
             "digit_word": r"[0-9]+(?:\.[0-9]+)?\w*",
             "string": r'"(?:[^"\\\n]|\\["\\])*"',

@@ -30,14 +30,19 @@ _AFRESH = words("_COMMA ARROW _EQUALS _COLON VIA WITH BY") | {NEWLINE}
 def starts_statement(tokens: Sequence[Token], i: int) -> bool:
     """Whether the token at `i` can only be the first of a statement: a keyword or a label."""
     token = tokens[i]
-    if token.type == "NAME":
+    if token.type in ("NAME", "THEN"):
         return i + 1 < len(tokens) and tokens[i + 1].type == "_COLON"
     return token.type in DECLARATIONS
 
 
 def goes_on(tokens: Sequence[Token], i: int) -> bool:
     """Whether the line behind the line break at `i` belongs to the statement before it."""
-    return i + 1 < len(tokens) and tokens[i + 1].type in _GOES_ON_BEFORE
+    return i + 1 < len(tokens) and _continues(tokens, i + 1)
+
+
+def _continues(tokens: Sequence[Token], i: int) -> bool:
+    """Whether no statement begins with the token at `i`; `then:` is the key of a space."""
+    return tokens[i].type in _GOES_ON_BEFORE and not starts_statement(tokens, i)
 
 
 def settle(tokens: Sequence[Token]) -> list[Token]:
@@ -68,7 +73,7 @@ def _separates(
         return False
     if separator.text == ";":
         return True
-    if (brackets and brackets[-1] != "LBRACE") or after in _GOES_ON_BEFORE:
+    if (brackets and brackets[-1] != "LBRACE") or _continues(tokens, i):
         return False
     return before not in _GOES_ON_AFTER or starts_statement(tokens, i)
 

@@ -37,6 +37,8 @@ class Mistake:
 _CONNECT = "a connection reads `connect source -> target`"
 _IF = "`if a then b else c` chooses a value, `if a { ... } else { ... }` chooses statements"
 _SUPERLAYER = "a super-layer reads `superlayer name(input) { ... }`"
+_SPACE = "a space reads `fusion head(a, b) = mfas { layers: 1 .. 3 }`"
+_SETTING = "write `key: value`; several values are separated by commas"
 _RANGE = "write `name[0 .. 2]` (both ends included), or `name[*]` for all"
 _REPEAT = "write `repeat 3 { ... }`, or `repeat 3 as i { ... }`"
 _VALUE = "write `name = value`"
@@ -327,9 +329,9 @@ MISTAKES = (
         "a body in braces must follow",
         "a body stands between `{` and `}`; `:` and indentation open none",
         "block f() | block f(): a | block f() = a | block f() -> a | block f() a"
-        "| superlayer a(b) | superlayer a(b): c | superlayer a(b) = c | superlayer a(b) -> c"
+        "| superlayer a(b) | superlayer a(b): c | superlayer a(b) -> c"
         "| superlayer a(b) c | superlayer a(b) with c = 1 | superlayer a(b) with c = 1: d"
-        "| fusion a(b) | fusion a(b): c | fusion a(b) = c | fusion a(b) -> c | fusion a(b) c"
+        "| fusion a(b) | fusion a(b): c | fusion a(b) -> c | fusion a(b) c"
         "| each T | each T: a | each T a | repeat V | repeat V: a | repeat 3 as i"
         "| repeat 3 as i: a | if V | if V: b | if a modality b: [3]"
         "| if a { let b = 1 } else: c | if a { let b = 1 } else"
@@ -477,11 +479,52 @@ MISTAKES = (
         "let x = a[V, 1] | connect a[V, 1] -> b | superlayer a[V, 1](b) { c }",
     ),
     Mistake(
-        "misplaced-range",
-        "a range stands only in an index",
-        "write `name[0 .. 2]`",
-        "let x = V .. 2 | let x = f(V .. 2) | let x = [V .. 2] | block f() { V .. 2 }"
-        "| block f() { .. } | block f() { repeat V .. 2 { a } } | repeat V .. 2 {",
+        "missing-end",
+        "a range has two ends",
+        "write `1 .. 4` (both ends included)",
+        "let x = .. 2 | let x = f(.. 2) | block f() { .. } | let x = V .."
+        "| let x = f(V ..) | block f() { V .. } | repeat V .. {"
+        "| block f() { repeat V .. { a } } | let x = f(V .., 3) | let x = f(.., 3)"
+        "| superlayer a(b) = c { d: 1 .. } | superlayer a(b) = c { d: .. }",
+    ),
+    Mistake(
+        "several-ranges",
+        "a range has two ends, and here is a third",
+        "write `1 .. 4`, or `choice(1, 2, 4)` for numbers that are not in a row",
+        "let x = 1 .. V .. 3 | let x = f(1 .. V .. 3) | let x = [1 .. V .. 3]"
+        "| repeat 1 .. V .. 3 { | superlayer a(b) = c { d: 1 .. V .. 3 }",
+    ),
+    Mistake(
+        "missing-space",
+        "the kind of space and its settings must follow this `=`",
+        _SPACE,
+        "superlayer a(b) = | superlayer a(b) = c | superlayer a(b) = { c } | superlayer a(b) = 3"
+        "| fusion a(b) = | fusion a(b) = c | fusion a(b) = { c } | fusion a(b) = 3"
+        "| fusion a(b) = c() { d: 1 } | fusion a(b) = c -> d | superlayer a(b) = c: d",
+    ),
+    Mistake(
+        "equals-for-colon",
+        "a setting of a space is given with `:`",
+        _SETTING,
+        "superlayer a(b) = c { d = 1 } | superlayer a(b) = c { d: 1; e = 1 }"
+        "| superlayer a(b) = c { then = 1 } | superlayer a(b) = c { d: 1; then = 1 }",
+    ),
+    Mistake(
+        "missing-value",
+        "no value follows this `:`",
+        _SETTING,
+        "superlayer a(b) = c { d: } | superlayer a(b) = c { d:; e: 1 }"
+        "| superlayer a(b) = c {\n d:\n e: 1\n} | superlayer a(b) = c { d: , 1 }",
+        "before",
+    ),
+    Mistake(
+        "missing-colon",
+        "a space holds settings",
+        _SETTING,
+        "superlayer a(b) = c { d } | superlayer a(b) = c { d e } | superlayer a(b) = c { d(1) }"
+        "| superlayer a(b) = c { d 3 } | superlayer a(b) = c { d -> e } | superlayer a(b) = c { 3 }"
+        "| superlayer a(b) = c { d: 1; e } | superlayer a(b) = c { d: 1; 3 }"
+        "| superlayer a(b) = c { d.e: 1 } | superlayer a(b) = c { d[0]: 1 }",
     ),
     Mistake(
         "misplaced-star",
@@ -494,9 +537,16 @@ MISTAKES = (
         "missing-name",
         "a name must follow `.`",
         "an element is named with brackets: `path[0].c2`",
-        "let x = a. | let x = a.0 | let x = a.[b] | let x = f(a.) | let x = f(a., b)"
-        "| let x = a.(b) | connect a. -> b | connect a.0 -> b | connect a.[b] -> c"
+        "let x = a. | let x = a.0 | let x = f(a.) | let x = f(a., b)"
+        "| let x = a.(b) | connect a. -> b | connect a.0 -> b"
         "| connect a -> b. | connect a -> b.0 | block f() { a. } | let x = a. -> b",
+    ),
+    Mistake(
+        "not-a-name",
+        "names of points stand between these brackets",
+        "write `audio.[f1, f2]`",
+        "let x = a.[] | let x = a.[0] | let x = a.[b.c] | let x = a.[b(1)] | let x = a.[b c]"
+        "| let x = a.[b, 0] | let x = a.[[b]] | connect a.[] -> b | connect a.[0] -> b",
     ),
     Mistake(
         "bad-number",

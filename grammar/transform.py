@@ -125,8 +125,9 @@ class Builder(Transformer[Token, Tree]):
     def header(self, keyword: Token, version: Token) -> Header:
         return Header(int(version.text), keyword.span.to(version.span))
 
-    def network(self, keyword: Token, name: Name) -> tree.Network:
-        return tree.Network(name=name, span=keyword.span.to(name.span))
+    def network(self, keyword: Token, name: Name, meta: _Meta | None) -> tree.Network:
+        entries = meta.entries if meta else ()
+        return tree.Network(name=name, meta=entries, span=keyword.span.to((meta or name).span))
 
     def param(self, keyword: Token, name: Name, default: Expression) -> tree.Param:
         return tree.Param(name=name, default=default, span=keyword.span.to(default.span))
@@ -172,7 +173,7 @@ class Builder(Transformer[Token, Tree]):
         count: Expression | None,
         inputs: tuple[Expression, ...],
         meta: _Meta | None,
-        body: Body,
+        body: Body | tree.Space,
     ) -> tree.SuperLayer:
         return tree.SuperLayer(
             name=name,
@@ -195,7 +196,7 @@ class Builder(Transformer[Token, Tree]):
         name: Name,
         inputs: tuple[Expression, ...],
         meta: _Meta | None,
-        body: Body,
+        body: Body | tree.Space,
     ) -> tree.Fusion:
         return tree.Fusion(
             name=name,
@@ -204,6 +205,16 @@ class Builder(Transformer[Token, Tree]):
             meta=meta.entries if meta else (),
             span=keyword.span.to(body.span),
         )
+
+    def space(self, kind: Name, opening: Token, *rest: tree.Setting | Token) -> tree.Space:
+        settings = tuple(each for each in rest if not isinstance(each, Token))
+        return tree.Space(kind=kind, settings=settings, span=kind.span.to(rest[-1].span))
+
+    def setting(self, key: Name, *values: Expression) -> tree.Setting:
+        return tree.Setting(key=key, values=values, span=key.span.to(values[-1].span))
+
+    def then_key(self, keyword: Token) -> Name:
+        return Name(name=keyword.text, span=keyword.span)
 
     def connect(
         self,
@@ -377,6 +388,14 @@ class Builder(Transformer[Token, Tree]):
 
     def member(self, base: Expression, name: Name) -> tree.Member:
         return tree.Member(base=base, name=name, span=base.span.to(name.span))
+
+    def members(
+        self, base: Expression, _open: Token, names: tuple[Name, ...], close: Token
+    ) -> tree.Members:
+        return tree.Members(base=base, names=names, span=base.span.to(close.span))
+
+    def names(self, *names: Name) -> tuple[Name, ...]:
+        return names
 
     def index(self, base: Expression, _open: Token, index: Expression, close: Token) -> tree.Index:
         return tree.Index(base=base, index=index, span=base.span.to(close.span))

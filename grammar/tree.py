@@ -3,7 +3,7 @@
     Document = header? declaration*
     declaration = Network | Param | Dim | Use | Modality | Let | Block | SuperLayer | Fusion
                 | Connect | Route | Each | Output | IfDecl | RepeatDecl
-    Body     = statement*
+    Body     = statement*, or for a super-layer and a fusion a Space = setting*
     statement = Stage | Let | If | Repeat
     Stage    = label? chain
     chain    = expression -> expression -> ...
@@ -69,7 +69,7 @@ class Star(Tree):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Range(Tree):
-    """`low .. high`, both included."""
+    """`low .. high`, both included: elements in an index, elsewhere a hole for one integer."""
 
     low: Expression
     high: Expression
@@ -82,6 +82,15 @@ class Member(Tree):
 
     base: Expression
     name: Name
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Members(Tree):
+    """`base.[a, b]`: the list `[base.a, base.b]`"""
+
+    base: Expression
+    names: tuple[Name, ...]
 
 
 @final
@@ -163,8 +172,8 @@ class Repeat(Tree):
 
 
 Expression: TypeAlias = (
-    Number | Bool | String | Name | Star | Range | Member | Index | Call | List | Unary | Binary
-    | Conditional | Chain | Repeat
+    Number | Bool | String | Name | Star | Range | Member | Members | Index | Call | List | Unary
+    | Binary | Conditional | Chain | Repeat
 )  # fmt: skip
 
 
@@ -220,6 +229,24 @@ class Body(Tree):
     statements: tuple[Statement, ...]
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Setting(Tree):
+    """`key: value, value` in a space"""
+
+    key: Name
+    values: tuple[Expression, ...]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Space(Tree):
+    """`= kind { settings }` in the place of a body: the bodies to choose from"""
+
+    kind: Name
+    settings: tuple[Setting, ...]
+
+
 # ----------------------------------------------------------------------------- declarations
 
 
@@ -236,6 +263,7 @@ class Entry(Tree):
 @dataclass(frozen=True, kw_only=True)
 class Network(Tree):
     name: Name
+    meta: tuple[Entry, ...] = ()
 
 
 @final
@@ -299,7 +327,7 @@ class SuperLayer(Tree):
     name: Name
     count: Expression | None
     arguments: tuple[Expression, ...]
-    body: Body
+    body: Body | Space
     meta: tuple[Entry, ...] = ()
 
 
@@ -308,7 +336,7 @@ class SuperLayer(Tree):
 class Fusion(Tree):
     name: Name
     arguments: tuple[Expression, ...]
-    body: Body
+    body: Body | Space
     meta: tuple[Entry, ...] = ()
 
 

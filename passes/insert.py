@@ -10,7 +10,7 @@ from xgraph.grammar import SYNTHETIC
 from xgraph.grammar import tree as t
 from xgraph.ir.graph import Graph
 from xgraph.passes.contract import Pass, option, register
-from xgraph.passes.redeclare import expression, held, named, place_of, redeclared, replaced
+from xgraph.passes.redeclare import body_of, expression, held, named, place_of, redeclared, replaced
 from xgraph.source import Span
 
 
@@ -42,7 +42,8 @@ class Insert(Pass):
         stages = expression(self.layers, "layers")
         owner, label = self._owner(document)
         index = self._index(owner, label, place_of(graph, owner))
-        statements = owner.body.statements
+        body = body_of(owner)
+        statements = body.statements
         if self.where == "behind":
             new = t.Stage(label=None, chain=stages, span=SYNTHETIC)
             changed = (*statements[: index + 1], new, *statements[index + 1 :])
@@ -51,8 +52,8 @@ class Insert(Pass):
             assert isinstance(stage, t.Stage)
             longer = replace(stage, chain=_joined(stage.chain, stages), span=SYNTHETIC)
             changed = (*statements[:index], longer, *statements[index + 1 :])
-        body = replace(owner.body, statements=changed, span=SYNTHETIC)
-        return replaced(document, owner, replace(owner, body=body))
+        changed_body = replace(body, statements=changed, span=SYNTHETIC)
+        return replaced(document, owner, replace(owner, body=changed_body))
 
     def _owner(self, document: t.Document) -> tuple[t.SuperLayer | t.Fusion, str]:
         owner, _, label = self.at.partition(".")
@@ -72,7 +73,7 @@ class Insert(Pass):
     def _index(self, owner: t.SuperLayer | t.Fusion, label: str, span: Span | None) -> int:
         labels = [
             s.label.name.name if isinstance(s, t.Stage) and s.label else ""
-            for s in owner.body.statements
+            for s in body_of(owner).statements
         ]
         if label in labels and label:
             return labels.index(label)

@@ -28,7 +28,7 @@ def lower(graph: Graph) -> Graph:
     Nodes keep the address (composites' parts below it) and the scope of what they come from.
     """
     low = Graph(graph.name, "tensor")
-    low.source_text = graph.source_text
+    low.meta, low.source_text = dict(graph.meta), graph.source_text
     values: dict[Value, Value] = {}
     with paused():
         for node in graph.live():

@@ -17,6 +17,7 @@ from xgraph.grammar import tree as t
 from xgraph.ir.graph import Graph
 from xgraph.passes.contract import Pass, option, register
 from xgraph.passes.redeclare import (
+    body_of,
     expression,
     held,
     mentions,
@@ -62,7 +63,7 @@ class Multipath(Pass):
         if head is not None:
             names[head.name.name] = joined
             document = replaced(document, head)
-            path = replace(path, body=_appended(path.body, head.body))
+            path = replace(path, body=_appended(body_of(path), body_of(head)))
         lets: tuple[t.Let, ...] = ()
         if self.stem is not None:
             stem, path = self._parted(path, self.stem, place_of(graph, net))
@@ -73,7 +74,8 @@ class Multipath(Pass):
         self, path: t.SuperLayer, label: str, span: Span | None
     ) -> tuple[t.Let, t.SuperLayer]:
         """The stem as a `let`, and the path without it."""
-        statements = path.body.statements
+        body = body_of(path)
+        statements = body.statements
         ends = [i + 1 for i, s in enumerate(statements) if _label(s) == label]
         chains = [s.chain for s in statements[: ends[0]] if isinstance(s, t.Stage)] if ends else []
         if not ends or len(chains) < ends[0] or len(path.arguments) != 1:
@@ -88,7 +90,7 @@ class Multipath(Pass):
         stem = t.Let(
             name=name(label), value=t.Chain(stages=tuple(flat), span=SYNTHETIC), span=SYNTHETIC
         )
-        rest = replace(path.body, statements=statements[ends[0] :], span=SYNTHETIC)
+        rest = replace(body, statements=statements[ends[0] :], span=SYNTHETIC)
         return stem, replace(path, arguments=(name(label),), body=rest)
 
 

@@ -79,6 +79,12 @@ def with_declarations(document: t.Document, new: Iterable[t.Declaration]) -> t.D
     return replace(document, declarations=(*held[:place], *added, *held[place:]))
 
 
+def body_of(declaration: t.SuperLayer | t.Fusion) -> t.Body:
+    """Its body; a graph holds none that a search space has left open."""
+    assert isinstance(declaration.body, t.Body)
+    return declaration.body
+
+
 def place_of(graph: Graph, tree: t.Declaration) -> Span | None:
     """Where a declaration of a graph's text was written by a person."""
     name = named(tree)

@@ -33,6 +33,7 @@ from xgraph.passes.insert import Insert
 from xgraph.passes.lower import lower
 from xgraph.passes.places import Place, aligned, block_ends, has_tail, superlayers
 from xgraph.passes.redeclare import (
+    body_of,
     declarations,
     document_of,
     expression,
@@ -166,7 +167,7 @@ class _Plan:
         """`document` with the first `count` super-layers, or all, in place of the joint one."""
         net = next(d for d in held(document, t.SuperLayer) if named(d) == self.net)
         names = self.names[:count]
-        body, tail = _parted(document, net.body)
+        body, tail = _parted(document, body_of(net))
         lanes = [
             replace(net, name=name(lane), arguments=(given,), body=body, meta=_meta(scale))
             for lane, given, scale in zip(names, self.inputs, self.scales, strict=False)
@@ -183,7 +184,7 @@ class _Plan:
         for fusion in held(document, t.Fusion):
             if fusion.arguments == (net.name,) and not mentions(fusion.body, "in"):
                 document = replaced(
-                    document, fusion, _fusion(named(fusion) or "", names, fusion.body)
+                    document, fusion, _fusion(named(fusion) or "", names, body_of(fusion))
                 )
         return renamed(document, {self.net: joined})
 
@@ -311,7 +312,7 @@ def _parted(document: t.Document, body: t.Body) -> tuple[t.Body, t.Body | None]:
 def _check_tail(graph: Graph, net: str) -> None:
     """A tail that stands within a block cannot be shared."""
     document = document_of(graph)
-    body = next(d for d in held(document, t.SuperLayer) if named(d) == net).body
+    body = body_of(next(d for d in held(document, t.SuperLayer) if named(d) == net))
     if has_tail(graph, net) and _parted(document, body)[1] is None:
         raise fail(
             "unfit-network",

@@ -24,6 +24,7 @@ from xgraph.ops import OPS
 from xgraph.passes import lower
 from xgraph.reference import example_graph, rewritten
 from xgraph.source import Source
+from xgraph.space import Space
 
 LANGUAGE = ROOT / "docs" / "language.md"
 NETWORKS = [block for block in blocks(LANGUAGE) if block.language == "xg"]
@@ -34,7 +35,10 @@ LAYERS = [op for op in OPS.values() if not op.hidden]
 def test_network_builds(block: Block, tmp_path: Path) -> None:
     """A block that begins with `network` is whole; any other lacks outputs at most."""
     report = Report()
-    build_source(Source(str(block), block.text), report=report, folder=tmp_path)
+    source = Source(str(block), block.text)
+    build_source(source, report=report, folder=tmp_path)
+    if any(d.id == "a-space" for d in report):
+        _, report = Space.read(source, tmp_path).check()
     is_whole = block.text.startswith("network ")
     missing = set() if is_whole else {"no-output", "unused"}
     assert not [str(d) for d in report if d.id not in missing]
@@ -89,6 +93,12 @@ def test_example_of_op_builds(op: OpSpec) -> None:
 def test_python_page_runs(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     for block in blocks(ROOT / "docs" / "python.md"):
+        reader.follow(block)
+
+
+def test_page_of_spaces_runs(tmp_path: Path) -> None:
+    reader = Reader(tmp_path)
+    for block in blocks(ROOT / "docs" / "spaces.md"):
         reader.follow(block)
 
 

@@ -31,16 +31,17 @@ ARROWS: dict[str, set[str]] = {
     "weights": BASE | {"files", "ir", "ops"},
     "samples": {"ir"},
     "build": CORE | {"grammar"},
+    "space": BASE | {"files", "grammar", "build", "ir", "ops"},
     "passes": CORE | {"grammar", "build"},
     "backends": CORE,
     "report": CORE | {"passes"},
     "compare": CORE | {"build", "report"},
     "view": {"ir", "report"},
     "reference": CORE | {"build", "passes"},
-    "driver": CORE | {"grammar", "build", "passes", "backends", "samples", "report"},
+    "driver": CORE | {"grammar", "build", "passes", "backends", "samples", "report", "space"},
     "arrays": CORE | {"driver"},
     "cli": CORE
-    | {"grammar", "build", "backends", "report", "driver", "arrays", "passes", "compare"},
+    | {"grammar", "build", "space", "backends", "report", "driver", "arrays", "passes", "compare"},
 }
 """Each room, and those it may import: the front end, passes and backends never each other."""
 

@@ -8,13 +8,14 @@ A variant that fails is made again by its number: `variant(texts(), seed, number
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from damage import variant
 
 from xgraph import driver
-from xgraph.diagnostics import render
+from xgraph.diagnostics import DiagnosticError, render
 from xgraph.source import Source
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -64,6 +65,11 @@ def answer(text: str) -> None:
     for diagnostic in report:
         assert render(diagnostic).startswith(f"{diagnostic.severity}[{diagnostic.id}]: ")
     assert report.errors or graph.outputs
+    if any(diagnostic.id == "a-space" for diagnostic in report):
+        with suppress(DiagnosticError):
+            space = driver.space(Source("variant.xg", text), EXAMPLES)
+            space.check()
+            assert space.sample().text
 
 
 def test_variants_are_the_same_in_every_run() -> None:

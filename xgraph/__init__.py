@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from xgraph.ops import OPS
     from xgraph.passes import lower
     from xgraph.report import Summary
+    from xgraph.space import Sample, Space
 
 __all__ = [
     "OPS",
@@ -40,6 +41,8 @@ __all__ = [
     "DiagnosticError",
     "Fault",
     "Graph",
+    "Sample",
+    "Space",
     "Summary",
     "apply",
     "compile",
@@ -57,6 +60,8 @@ _HOMES = {
     "DiagnosticError": "diagnostics",
     "Fault": "ir.op",
     "Graph": "ir.graph",
+    "Sample": "space",
+    "Space": "space",
     "Summary": "report",
     "apply": "driver",
     "compile": "driver",

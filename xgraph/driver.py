@@ -29,6 +29,8 @@ from xgraph.source import Source
 if TYPE_CHECKING:
     import torch
 
+    from xgraph.space import Space
+
 Arrays: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
 Target = Literal["torch", "onnx", "ir"]
 Settings = Mapping[str, object]
@@ -50,6 +52,20 @@ def check(
     if not report.errors:
         verify_or_raise(graph, "build")
     return graph, report
+
+
+def space(source: Source, folder: Path) -> Space:
+    """The search space of a text; `DiagnosticError` lists its mistakes."""
+    from xgraph.space import Space
+
+    return Space.read(source, folder)
+
+
+def space_of(source: Source, folder: Path, report: Report) -> Space | None:
+    """The search space of a text of which `check` reported that it is one."""
+    if any(d.id == "a-space" for d in report):
+        return space(source, folder)
+    return None
 
 
 def parse(
@@ -420,5 +436,6 @@ def read_source(path: str) -> tuple[Source, Path]:
 
 __all__ = [
     "Compiled", "Diagnostic", "DiagnosticError", "apply", "as_graph", "check", "compare", "compile",
-    "initial_weights", "load", "parse", "read_source", "require", "run", "tensor_graph",
+    "initial_weights", "load", "parse", "read_source", "require", "run", "space", "space_of",
+    "tensor_graph",
 ]  # fmt: skip

@@ -58,6 +58,13 @@ LONG = "a_name_that_is_rather_long"
         ("xgraph   1\nnetwork  a", "xgraph 1\nnetwork a\n"),
         ("param p=2;dim T ; dim S=39", "param p = 2\ndim T\ndim S = 39\n"),
         ('use "a.xg"', 'use "a.xg"\n'),
+        ("let x=1..4;let y=(1 ..4)*2", "let x = 1 .. 4\nlet y = (1 .. 4) * 2\n"),
+        ("let x=a .[ b,c, ]", "let x = a.[b, c]\n"),
+        ("fusion f(a)=mfas{units:3;then:b->c}", "fusion f(a) = mfas { units: 3; then: b -> c }\n"),
+        (
+            "fusion f(a) = m {  # one\nunits:  3 # two\n\n# three\nlayers: 1..4}",
+            "fusion f(a) = m {  # one\n  units: 3  # two\n\n  # three\n  layers: 1 .. 4\n}\n",
+        ),
         ("modality x :i64[3,T,]", "modality x: i64 [3, T]\n"),
         ("modality n: []with w=.5".replace(".5", "0.50"), "modality n: [] with w = 0.50\n"),
         ("let x=f( a,b=2 ,)[ * ].c", "let x = f(a, b = 2)[*].c\n"),

@@ -126,6 +126,25 @@ class TestExpressions:
             tree.Range(low=number(0), high=name("n"), span=SYNTHETIC),
         ]
 
+    def test_a_range_is_a_value_too(self) -> None:
+        one_to_four = tree.Range(low=number(1), high=number(4), span=SYNTHETIC)
+        assert value_of("1 .. 4") == value_of("(1 .. 4)") == one_to_four
+        chain = value_of("x -> linear(1 .. 4) -> repeat 1 .. 4 { relu }")
+        assert isinstance(chain, tree.Chain)
+        _, layer, repeated = chain.stages
+        assert isinstance(layer, tree.Call)
+        assert isinstance(repeated, tree.Repeat)
+        assert layer.arguments[0].value == repeated.count == one_to_four
+
+    def test_members_are_named_together(self) -> None:
+        found = value_of("audio.[f1, f2,]")
+        assert found == tree.Members(
+            base=name("audio"), names=(name("f1"), name("f2")), span=SYNTHETIC
+        )
+        connection = read_one("connect a.b -> c.[d, e], f")
+        assert isinstance(connection, tree.Connect)
+        assert [type(target) for target in connection.targets] == [tree.Members, tree.Name]
+
     @pytest.mark.parametrize("text", ["0..1", "0 ..1", "0.. 1"])
     def test_a_range_needs_no_spaces(self, text: str) -> None:
         assert value_of(f"p[{text}]") == value_of("p[0 .. 1]")
@@ -210,6 +229,24 @@ class TestDeclarations:
     def test_an_array_is_declared_whole_or_by_elements(self) -> None:
         counts = [read_one(f"superlayer p{text}(x) {{ a }}") for text in ("", "[2]", "[0 .. 1]")]
         assert [type(found.count) for found in counts] == [type(None), tree.Number, tree.Range]  # type: ignore[union-attr]
+
+    def test_a_body_may_be_a_space(self) -> None:
+        text = (
+            "fusion f(a) = mfas {\n  layers: 1 .. 4; activations: relu,\n  tanh\n  then: b -> c\n}"
+        )
+        found = read_one(text)
+        assert isinstance(found, tree.Fusion)
+        assert isinstance(found.body, tree.Space)
+        keys = [(each.key.name, len(each.values)) for each in found.body.settings]
+        assert keys == [("layers", 1), ("activations", 2), ("then", 1)]
+        bare = read_one("superlayer f(a) = randomnet {}")
+        assert isinstance(bare, tree.SuperLayer)
+        assert bare.body == tree.Space(kind=name("randomnet"), settings=(), span=SYNTHETIC)
+
+    def test_a_network_may_say_where_it_is_from(self) -> None:
+        found = read_one('network a with encoding = "choice1: 2"')
+        assert isinstance(found, tree.Network)
+        assert found.meta[0].value == tree.String(value="choice1: 2", span=SYNTHETIC)
 
     def test_else_if_is_an_if_in_the_else(self) -> None:
         found = read_one("if a { let x = 1 }\nelse if b { let x = 2 }\nelse { let x = 3 }")

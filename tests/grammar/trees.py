@@ -14,7 +14,7 @@ Strategy = st.SearchStrategy[Any]
 _WORDS = ["a", "conv", "in", "T", "b1", "_x", "a_rather_long_name_for_a_layer_to_have"]
 
 
-def made(kind: Callable[..., Any], **fields: Strategy) -> Strategy:
+def made(kind: Callable[..., Any], /, **fields: Strategy) -> Strategy:
     return st.builds(kind, span=st.just(SYNTHETIC), **fields)
 
 
@@ -37,14 +37,16 @@ _operators = ["+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", "
 
 
 def _subscripts(inner: Strategy) -> Strategy:
-    return st.one_of(inner, made(tree.Star), made(tree.Range, low=inner, high=inner))
+    return st.one_of(inner, made(tree.Star))
 
 
 def _larger(inner: Strategy) -> Strategy:
     argument = made(tree.Argument, name=st.none() | names, value=inner)
     return st.one_of(
         made(tree.Member, base=inner, name=names),
+        made(tree.Members, base=inner, names=tuples(names, 1)),
         made(tree.Index, base=inner, index=_subscripts(inner)),
+        made(tree.Range, low=inner, high=inner),
         made(tree.Call, function=inner, arguments=tuples(argument)),
         made(tree.List, items=tuples(inner)),
         made(tree.Unary, operator=st.sampled_from(["-", "not"]), operand=inner),
@@ -61,7 +63,8 @@ def _larger(inner: Strategy) -> Strategy:
 
 
 def _stages(inner: Strategy) -> Strategy:
-    label = made(tree.Label, name=names, index=st.none() | inner)
+    index = inner.filter(lambda part: not isinstance(part, tree.Range))
+    label = made(tree.Label, name=names, index=st.none() | index)
     return made(tree.Stage, label=st.none() | label, chain=inner.map(_as_layer))
 
 
@@ -93,14 +96,18 @@ _points = st.recursive(
     names,
     lambda inner: (
         made(tree.Member, base=inner, name=names)
+        | made(tree.Members, base=inner, names=tuples(names, 1))
         | made(tree.Index, base=inner, index=_subscripts(_leaves))
     ),
     max_leaves=2,
 )
 _entries = tuples(made(tree.Entry, key=names, value=_small), most=2)
 
+_settings = made(tree.Setting, key=names, values=tuples(_small, 1))
+_spaces = made(tree.Space, kind=names, settings=tuples(_settings))
+
 _plain = st.one_of(
-    made(tree.Network, name=names),
+    made(tree.Network, name=names, meta=_entries),
     made(tree.Param, name=names, default=expressions),
     made(tree.Dim, name=names, size=st.none() | _small),
     made(tree.Use, path=strings),
@@ -121,12 +128,12 @@ _plain = st.one_of(
     made(
         tree.SuperLayer,
         name=names,
-        count=st.none() | _small | made(tree.Range, low=_small, high=_small),
+        count=st.none() | _small,
         arguments=tuples(_small),
-        body=bodies,
+        body=bodies | _spaces,
         meta=_entries,
     ),
-    made(tree.Fusion, name=names, arguments=tuples(_small), body=bodies, meta=_entries),
+    made(tree.Fusion, name=names, arguments=tuples(_small), body=bodies | _spaces, meta=_entries),
     made(
         tree.Connect,
         source=_points,

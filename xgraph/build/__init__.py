@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import final
 
 from xgraph.build.declare import Declarer
 from xgraph.build.digest import call_digests
+from xgraph.build.loader import Loader, a_space, inlined
 from xgraph.build.lookup import seem_declared
 from xgraph.build.model import Halt, Limits
 from xgraph.build.settings import read_settings
@@ -15,14 +15,23 @@ from xgraph.build.state import State
 from xgraph.build.unbuild import unbuild
 from xgraph.build.wire import Wiring
 from xgraph.collector import paused
-from xgraph.diagnostics import DiagnosticError, Report
+from xgraph.diagnostics import Report
 from xgraph.files import read_text
 from xgraph.grammar import parse
 from xgraph.grammar import tree as t
+from xgraph.grammar.holes import holes
 from xgraph.ir.graph import Graph
 from xgraph.source import Source
 
-__all__ = ["Limits", "build_file", "build_source", "read_settings", "unbuild"]
+__all__ = [
+    "Limits",
+    "build_document",
+    "build_file",
+    "build_source",
+    "inlined",
+    "read_settings",
+    "unbuild",
+]
 
 Settings = Mapping[str, object]
 
@@ -59,11 +68,38 @@ def build_source(
     return graph
 
 
+def build_document(
+    document: t.Document,
+    settings: Settings | None = None,
+    *,
+    report: Report,
+    limits: Limits | None = None,
+) -> Graph:
+    """The same of a syntax tree that leaves nothing open and uses no other file."""
+    with paused():
+        return _build_document(document, settings or {}, report, None, limits)
+
+
 def _build(
     source: Source, settings: Settings, own: Report, folder: Path | None, limits: Limits | None
 ) -> Graph:
-    loader = _Loader(source, folder or Path(), own)
     document = parse(source, own)
+    found = next(holes(document), None)
+    if found is not None:
+        own.add(a_space(found))
+        return Graph()
+    return _build_document(document, settings, own, folder, limits)
+
+
+def _build_document(
+    document: t.Document,
+    settings: Settings,
+    own: Report,
+    folder: Path | None,
+    limits: Limits | None,
+) -> Graph:
+    source = document.span.source
+    loader = Loader(source, folder or Path(), own)
     if not document.declarations and not own.errors:
         own.error(
             "empty-file",
@@ -91,47 +127,3 @@ def _build(
     if not own.errors:
         graph.digests = call_digests(graph)
     return graph
-
-
-@final
-class _Loader:
-    """Reads the files that `use` names; paths stay inside the folder of the first."""
-
-    def __init__(self, source: Source, folder: Path, report: Report) -> None:
-        self._root = folder.resolve()
-        self._report = report
-        self._folders: dict[Source, Path] = {source: self._root}
-        self._loaded: set[Path] = set()
-        self._first = self._root / Path(source.name).name
-
-    def load(self, tree: t.Use) -> t.Document | None:
-        """The document that `tree` names, None if it was read before or cannot be."""
-        written = tree.path.value
-        folder = self._folders.get(tree.span.source, self._root)
-        path = (folder / written.replace("\0", "?")).resolve()
-        if Path(written).is_absolute() or not path.is_relative_to(self._root):
-            self._report.error(
-                "use-outside-folder",
-                "`use` reads files inside the folder of the network only",
-                tree.path.span,
-                help="move the blocks beside the network",
-            )
-            return None
-        if path == self._first:
-            self._report.error(
-                "use-of-itself", "a network cannot use its own file", tree.path.span,
-                help="take the line out: what this file declares is known here",
-            )  # fmt: skip
-            return None
-        if path in self._loaded:
-            return None
-        self._loaded.add(path)
-        try:
-            name = Path(tree.span.source.name).parent / written
-            source = Source(str(name), read_text(path).text)
-        except DiagnosticError as error:
-            (first, *_) = error.diagnostics
-            self._report.error(first.id, first.message, tree.path.span, help=first.help)
-            return None
-        self._folders[source] = path.parent
-        return parse(source, self._report)

@@ -9,6 +9,7 @@ from xgraph.build.model import BROKEN, BlockDef
 from xgraph.build.state import Context
 from xgraph.diagnostics import Label
 from xgraph.grammar import tree as t
+from xgraph.grammar.holes import CHOICE, MAYBE
 from xgraph.ops import OPS, ROUTERS
 from xgraph.source import Span
 
@@ -18,7 +19,7 @@ def check_free(name: t.Name, ctx: Context) -> None:
     word = name.name
     if word in OPS and not OPS[word].hidden and word not in ROUTERS:
         ctx.state.stop("name-taken", f"`{word}` is a layer; choose another name", name.span)
-    if word in ("in", "len"):
+    if word in ("in", "len", CHOICE, MAYBE):
         ctx.state.stop("name-taken", f"`{word}` has a meaning of its own here", name.span)
     block = ctx.env.get(word)
     if isinstance(block, BlockDef):

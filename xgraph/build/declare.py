@@ -9,6 +9,7 @@ from typing import Any, final
 from xgraph.build.connections import connect, route
 from xgraph.build.expressions import constant, evaluate, integer, sources, truth
 from xgraph.build.flow import body, chain, chain_alone, holds_layers, register
+from xgraph.build.loader import is_shareable
 from xgraph.build.lookup import needs_index, seem_declared
 from xgraph.build.meta import read_meta
 from xgraph.build.model import (
@@ -133,7 +134,7 @@ class Declarer:
             return
         if mistaken:
             self.state.lost |= seem_declared(document.span.source.text)
-        strange = next((d for d in document.declarations if not _is_shareable(d)), None)
+        strange = next((d for d in document.declarations if not is_shareable(d)), None)
         if strange is not None:
             self.state.tell(
                 "not-a-block",
@@ -143,7 +144,7 @@ class Declarer:
             )
         self._using += 1
         kept = (d for d in document.declarations if not isinstance(d, t.Network))
-        self.read(filter(_is_shareable, kept))
+        self.read(filter(is_shareable, kept))
         self._using -= 1
 
     def _modality(self, tree: t.Modality, ctx: Context) -> None:
@@ -286,6 +287,7 @@ class Declarer:
         inner.env.set("in", entry)
         place.members["in"] = entry
         flow = Flow(entry.values) if entry.values else None
+        assert isinstance(tree.body, t.Body), "a space has no one body"
         out = body(tree.body, inner, flow, place)
         register(place, out, tree.name.span, inner)
         return place
@@ -373,13 +375,6 @@ class Declarer:
             if tree.variable is not None:
                 ctx.env.set(tree.variable.name, number)
             self.read(tree.declarations, ctx)
-
-
-def _is_shareable(tree: t.Declaration) -> bool:
-    """Whether a file that others use may hold it."""
-    if isinstance(tree, t.Let):
-        return not isinstance(tree.value, t.Chain)
-    return isinstance(tree, (t.Block, t.Use, t.Network))
 
 
 def _declared(declarations: Iterable[t.Declaration]) -> Iterator[t.Name]:

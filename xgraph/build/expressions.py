@@ -64,6 +64,10 @@ def evaluate(tree: t.Expression, ctx: Context, *, words: Container[str] = ()) ->
             return evaluate(yes if truth(tree.condition, ctx) else no, ctx, words=words)
         case t.Member():
             return _member(evaluate(tree.base, ctx), tree, ctx)
+        case t.Members(base=base, names=names):
+            owner = evaluate(base, ctx)
+            parts = (t.Member(base=base, name=name, span=name.span) for name in names)
+            return _list(tree, [_member(owner, part, ctx) for part in parts], ctx)
         case t.Index():
             return _index(evaluate(tree.base, ctx), tree, ctx)
         case t.Call(function=t.Name(name=name)) if name in INITIALISERS:
@@ -85,7 +89,7 @@ class Items(tuple[Datum, ...]):
     sources: tuple[Source, ...] | None
 
 
-def _list(tree: t.List, values: list[Datum], ctx: Context) -> Items:
+def _list(tree: t.Expression, values: list[Datum], ctx: Context) -> Items:
     items = Items(values)
     items.weight = sum(v.weight if isinstance(v, Items) else 1 for v in values)
     items.sources = _joined(values)

@@ -85,7 +85,7 @@ def _is_value(tree: t.Expression, ctx: Context) -> bool:
     if isinstance(tree, t.Name):
         found = ctx.env.get(tree.name)
         return found is not None and not isinstance(found, (BlockDef, Word))
-    return isinstance(tree, (t.Member, t.Index))
+    return isinstance(tree, (t.Member, t.Members, t.Index))
 
 
 def stage(

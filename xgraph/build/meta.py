@@ -1,4 +1,4 @@
-"""Measured numbers that live in the text: `with informativeness = 0.785`."""
+"""What is known of a part lives in the text: `with informativeness = 0.785`."""
 
 from __future__ import annotations
 
@@ -45,4 +45,24 @@ def read_meta(entries: tuple[t.Entry, ...], kind: str, ctx: Context) -> dict[str
             told = f"`{key}` must be a number {bound}, not {spelt(value)}"
             ctx.state.tell("bad-number", told, entry.value.span)
         found[key] = value
+    return found
+
+
+def read_network_meta(entries: tuple[t.Entry, ...], ctx: Context) -> dict[str, str]:
+    """Where a network came from: its `encoding` in the space it was sampled from."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        key = entry.key.name
+        if key != "encoding":
+            ctx.state.tell(
+                "unknown-key", f"`with` of a network knows no `{key}`", entry.key.span,
+                help=did_you_mean(key, ["encoding"]) or "it may hold `encoding`",
+            )  # fmt: skip
+        elif key in found:
+            ctx.state.tell("duplicate-name", f"`{key}` is given twice", entry.key.span)
+        elif not isinstance(entry.value, t.String):
+            told = f"`{key}` must be a text in quotes"
+            ctx.state.tell("bad-attribute", told, entry.value.span)
+        else:
+            found[key] = entry.value.value
     return found

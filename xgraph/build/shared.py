@@ -9,6 +9,7 @@ from typing import final
 from xgraph.build.binding import check_free, declared_twice
 from xgraph.build.constants import spelt
 from xgraph.build.expressions import EVERY_WORD, Datum, constant, integer
+from xgraph.build.meta import read_network_meta
 from xgraph.build.model import BlockDef, Env, Flow, Point, Source
 from xgraph.build.state import Context, State
 from xgraph.diagnostics import Label, did_you_mean
@@ -28,6 +29,7 @@ class Reading:
     """What the declarations of a document came to."""
 
     name: str = "net"
+    meta: dict[str, str] = field(default_factory=dict)
     modalities: dict[str, Point] = field(default_factory=dict)
     outputs: dict[str, tuple[Source, Span]] = field(default_factory=dict)
     prelude: list[str] = field(default_factory=list)
@@ -57,6 +59,7 @@ class Shared:
                 notes=[Label(self.reading.named, "named here")],
             )
         self.reading.name, self.reading.named = tree.name.name, tree.span
+        self.reading.meta = read_network_meta(tree.meta, self.top)
 
     def share(self, name: t.Name, value: Datum) -> None:
         """Bind a name that blocks see too."""

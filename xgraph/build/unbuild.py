@@ -16,7 +16,7 @@ from xgraph.build.bodies import Bodies, braced
 from xgraph.build.digest import Digester, members, plain, values_at
 from xgraph.build.names import Names
 from xgraph.build.places import Frame, Places, dotted, starred
-from xgraph.build.write import meta_text, router_text, size_text
+from xgraph.build.write import meta_text, router_text, size_text, string_text
 from xgraph.diagnostics import InternalError, Report
 from xgraph.grammar import format_document, parse
 from xgraph.ir import scope as scopes
@@ -82,7 +82,13 @@ class _Printer:
         body = [*self._declarations(None), *self._outputs()]
         new = [text for _, text in self.bodies.blocks.values()]
         prelude = self._prelude("\n".join([*body, *new]))
-        return _joined([f"network {self.graph.name}", *prelude, *new, *body]) + "\n"
+        return _joined([self._network(), *prelude, *new, *body]) + "\n"
+
+    def _network(self) -> str:
+        given = (f"{k} = {string_text(text)}" for k, text in self.graph.meta.items())
+        return f"network {self.graph.name}" + (
+            f" with {', '.join(given)}" if self.graph.meta else ""
+        )
 
     def _prelude(self, text: str) -> list[str]:
         """The declarations without layers that the rest needs."""

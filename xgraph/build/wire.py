@@ -42,6 +42,7 @@ class Wiring:
         """The graph; it is whole only if nothing was reported."""
         graph, state = self.graph, self.state
         graph.scopes = list(state.scopes)
+        graph.meta = self.reading.meta
         graph.prelude = tuple(self.reading.prelude)
         for proto in self._order():
             self._add(proto)

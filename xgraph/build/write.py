@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from xgraph.grammar import SYNTHETIC, format_tree
+from xgraph.grammar.tree import String
 from xgraph.ir.attrs import Attrs, Init, Integers, Layer, Real, Text
 from xgraph.ir.graph import Node
 from xgraph.ir.op import REQUIRED, OpSpec
@@ -79,6 +81,11 @@ def meta_text(meta: Meta | Mapping[str, Any]) -> str:
     if not meta:
         return ""
     return " with " + ", ".join(f"{k} = {value_text(v)}" for k, v in meta.items())
+
+
+def string_text(text: str) -> str:
+    """A text in quotes."""
+    return format_tree(String(value=text, span=SYNTHETIC))
 
 
 def router_text(node: Node) -> str:

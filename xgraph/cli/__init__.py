@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from xgraph import __version__
-from xgraph.cli import networks, passes
+from xgraph.cli import networks, passes, spaces
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,6 +23,7 @@ def main() -> None:
     xgraph run net.xg --input image=x.npy  outputs for inputs
     xgraph apply PIPELINE net.xg           a network made by passes
     xgraph diff a.xg b.xg                  what differs
+    xgraph sample space.xg -n 100 -o DIR   networks of a search space
 
     A FILE of `-` is the standard input. Shell completion: put
     `eval "$(_XGRAPH_COMPLETE=bash_source xgraph)"` into ~/.bashrc (or zsh_source, fish_source).
@@ -32,5 +33,6 @@ def main() -> None:
 for _command in (
     networks.check_, networks.fmt, networks.show, networks.compile_, networks.run,
     passes.apply_, passes.passes_, passes.places_, passes.diff_,
+    spaces.sample, spaces.space_,
 ):  # fmt: skip
     main.add_command(_command)

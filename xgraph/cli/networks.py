@@ -28,6 +28,7 @@ from xgraph.ir.graph import Graph
 
 if TYPE_CHECKING:
     from xgraph.driver import Compiled
+    from xgraph.space import Space
 
 
 @click.command("check")
@@ -48,6 +49,9 @@ def check_(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_jso
         graph, report = driver.check(
             source, read_settings(settings), folder=folder, limits=read_limits(limits)
         )
+        space = driver.space_of(source, folder, report)
+        if space is not None:
+            graph, report = space.check(read_settings(settings), limits=read_limits(limits))
     except DiagnosticError as error:
         if as_json:
             _show_json(error.diagnostics)
@@ -57,7 +61,7 @@ def check_(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_jso
         _show_json(report)
     else:
         show_diagnostics(report)
-        _sum_up(file, graph, report)
+        _sum_up(file, graph, report, space)
     if report.errors:
         sys.exit(1)
 
@@ -66,13 +70,16 @@ def _show_json(diagnostics: Iterable[Diagnostic]) -> None:
     click.echo(json.dumps([_plain(d) for d in diagnostics], indent=2))
 
 
-def _sum_up(file: str, graph: Graph, report: Report) -> None:
+def _sum_up(file: str, graph: Graph, report: Report, space: Space | None) -> None:
     if report.errors:
         click.echo(_counted(report.errors, report.warnings), err=True)
         return
     outputs = ", ".join(f"{name}: {value.type}" for name, value in graph.outputs.items())
     noted = f" ({_counted([], report.warnings)})" if report.warnings else ""
-    click.echo(f"{file}: network {graph.name}, {outputs}{noted}")
+    if space is None:
+        click.echo(f"{file}: network {graph.name}, {outputs}{noted}")
+    else:
+        click.echo(f"{file}: space {space.name} of {space.size_text} networks, {outputs}")
 
 
 def _counted(errors: list[Diagnostic], warnings: list[Diagnostic]) -> str:

@@ -48,6 +48,7 @@ def to_data(graph: Graph) -> Data:
         points={name: ref(value) for name, value in graph.points.items()},
         outputs={name: ref(value) for name, value in graph.outputs.items()},
         digests=dict(graph.digests),
+        meta=dict(graph.meta),
         source_text=graph.source_text,
     )
 

@@ -141,6 +141,8 @@ class Graph:
         """Declarations that hold no layers (`dim`, `block`), as text, for printing."""
         self.digests: dict[str, str] = {}
         """What each block call held when it was built, by address; see `build.unbuild`."""
+        self.meta: dict[str, str] = {}
+        """What is known of the network as a whole: its `encoding` in the space it is from."""
         self.source_text: str = ""
         self._dag: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._nodes: dict[int, Node] = {}
@@ -324,7 +326,7 @@ class Graph:
         new.points = {k: moved(v) for k, v in self.points.items()}
         new.scopes = list(self.scopes)
         new.prelude, new.digests = self.prelude, dict(self.digests)
-        new.source_text = self.source_text
+        new.meta, new.source_text = dict(self.meta), self.source_text
         return new
 
     def __repr__(self) -> str:

@@ -36,6 +36,7 @@ def restore(data: Plain, ops: OpTable) -> Graph:
     graph.digests = {
         k: need(v, str, "a digest") for k, v in _items(data, "digests") if isinstance(k, str)
     }
+    graph.meta = _meta(data)
     scopes = _read_scopes(graph, data, ops)
     nodes = _read_nodes(graph, data, ops, scopes)
     graph.points = _read_values(data, "points", nodes)
@@ -44,10 +45,20 @@ def restore(data: Plain, ops: OpTable) -> Graph:
     return graph
 
 
+def _meta(data: Data) -> dict[str, str]:
+    meta = need(data.get("meta", {}), dict, "`meta`")
+    only(meta, ("encoding",), "what is known of a graph")
+    texts = {name: need(text, str, f"`{name}`") for name, text in meta.items()}
+    for name, text in texts.items():
+        if not text.isprintable():
+            raise Malformed(f"`{name}` must be one line of text")
+    return texts
+
+
 def _check_head(data: Data) -> None:
     known = (
         "format", "version", "name", "level", "prelude", "nodes", "scopes", "points", "outputs",
-        "digests", "source_text",
+        "digests", "meta", "source_text",
     )  # fmt: skip
     only(data, known, "a graph")
     if data.get("format") != FORMAT:

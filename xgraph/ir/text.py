@@ -8,6 +8,7 @@
       output logits = %3
       point y.b1 = %1
       scope label:y.b1 in superlayer:y
+      meta encoding "head: (5, 3, 1)"
       prelude "dim T"
     }
 
@@ -82,6 +83,8 @@ class _Lines:
             yield self._scope(name, scope)
         for name, digest in data.get("digests", {}).items():
             yield f"digest {_name(name)} {_quoted(digest)}"
+        for name, text in data.get("meta", {}).items():
+            yield f"meta {_name(name)} {_quoted(text)}"
         for text in data.get("prelude", []):
             yield f"prelude {_quoted(text)}"
 

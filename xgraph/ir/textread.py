@@ -166,7 +166,7 @@ def _literal(text: str) -> re.Pattern[str]:
     return re.compile(re.escape(text) + (r"\b" if text[-1].isalnum() else ""))
 
 
-_STATEMENTS = ("output", "point", "scope", "digest", "prelude")
+_STATEMENTS = ("output", "point", "scope", "digest", "meta", "prelude")
 
 
 @final
@@ -177,7 +177,7 @@ class _Parser:
         self._source = source
         self._data: Data = {
             "format": FORMAT, "version": VERSION, "prelude": [], "nodes": [], "scopes": [],
-            "points": {}, "outputs": {}, "digests": {},
+            "points": {}, "outputs": {}, "digests": {}, "meta": {},
         }  # fmt: skip
         self._spans: Spans = {}
         self._values: dict[str, tuple[int, int]] = {}
@@ -227,6 +227,9 @@ class _Parser:
         elif line.take("digest"):
             name = line.name()
             self._data["digests"][name] = line.text()
+        elif line.take("meta"):
+            name = line.name()
+            self._data["meta"][name] = line.text()
         elif line.take("prelude"):
             self._data["prelude"].append(line.text())
         else:
