@@ -35,6 +35,7 @@ types: $(INSTALLED)/.ready  ## check types, of the package as it is installed
 
 bench: $(READY)  ## measure the compiler
 	$(BIN)/python benchmarks/compile.py
+	$(BIN)/python benchmarks/passes.py
 
 docs: $(READY)  ## write the op tables of docs/language.md anew, from the declarations
 	$(BIN)/python -m xgraph.reference docs/language.md

@@ -1,10 +1,10 @@
-"""How long passes take, against the size of the network.
+"""How long passes take, against the size of the network, and how fast spaces are sampled.
 
     python benchmarks/passes.py [--quick]
 
-Each pass runs on networks of 1k, 10k and 100k layers; beside it stands the power of size with which
-its time grows, and its time as a multiple of building the same network from its text, which every
-pass does at least once.
+1. Each pass runs on networks of 1k, 10k and 100k layers; beside it stands the power of size with
+   which its time grows, and its time as a multiple of building the same network from its text.
+2. Networks of each example space, in a second: drawn and encoded, written as text, built.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import xgraph
 from xgraph.build import Limits, build_source
 from xgraph.ir.graph import Graph
 from xgraph.source import Source
+from xgraph.space import Sample, Space
 
+SPACES = Path(__file__).resolve().parent.parent / "examples" / "spaces"
 LIMITS = Limits(nodes=10**7, steps=10**8)
 
 
@@ -98,6 +101,7 @@ def main() -> None:
             took = seconds(lambda p=pipeline, g=graph: xgraph.apply(g, p), repeats)
             report(name, len(graph), took, build, before)
         print()
+    sampling(10 if quick else 50)
 
 
 def report(
@@ -110,6 +114,26 @@ def report(
         power = f"power {math.log(took / old) / math.log(count / old_count):.2f}"
     before[name] = count, took
     print(f"  {name:<18}{took * 1000:>12.1f} ms {took / build:>8.1f} builds   {power}")
+
+
+def rate(work: Callable[[Sample], object], samples: Iterable[Sample]) -> float:
+    """How many samples a second `work` is done with."""
+    start, count = time.perf_counter(), 0
+    for sample in samples:
+        work(sample)
+        count += 1
+    return count / (time.perf_counter() - start)
+
+
+def sampling(count: int) -> None:
+    """The rates of every example space."""
+    print(f"{'samples a second':24}{'encoded':>10}{'as text':>10}{'built':>10}")
+    for path in sorted(SPACES.glob("*.xg")):
+        space = Space.load(path)
+        encoded = rate(lambda sample: sample.encoding, space.samples(100 * count))
+        text = rate(lambda sample: sample.text, space.samples(count))
+        made = rate(lambda sample: sample.graph(), space.samples(count))
+        print(f"{path.stem:24}{encoded:10,.0f}{text:10,.0f}{made:10,.0f}")
 
 
 if __name__ == "__main__":
