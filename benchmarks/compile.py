@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import math
 import os
 import platform
@@ -60,6 +61,7 @@ def export(repeats: int) -> None:
     """ResNet20-4-CC to ONNX, ours and PyTorch's exporter."""
     import torch
 
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     graph = parse(RESNET, SETTINGS)
     module = load(graph).eval()
     arrays = sample_inputs(lower(graph), batch=2)

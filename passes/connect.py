@@ -148,7 +148,7 @@ def _resized(have: list[int], want: list[int], filters: int) -> Iterator[str]:
     """Layers that bring maps of one size to another, exactly."""
     over = len(have) - len(want)
     if over > 0:
-        yield f"reduce(mean, axis = [{', '.join(str(2 + i) for i in range(over))}])"
+        yield f"reduce(mean, axis = [{', '.join(str(1 + i) for i in range(over))}])"
         have = have[over:]
     elif over < 0:
         have = [1] * -over + have
