@@ -24,10 +24,20 @@ from xgraph.diagnostics import DiagnosticError, did_you_mean, fail
 from xgraph.ir.graph import Graph, Value
 from xgraph.ir.scope import Each, Scope
 from xgraph.ir.types import Axis, Dim, Expr
-from xgraph.passes.contract import Pass, option, register
+from xgraph.passes.contract import Pass, option, options, register
 from xgraph.passes.redeclare import declarations, redeclared, with_declarations
 
 _NONE = ("none", "")
+_USED = {
+    "vector to vector": {"units", "act"},
+    "maps to vector": {"units", "act", "norm"},
+    "residual maps to vector": {"units", "act", "pool", "dropout"},
+    "vector to maps": {"filters", "kernel", "act", "norm", "dropout", "end"},
+    "maps to maps": {"filters", "act"},
+    "layers of your own": set[str](),
+}
+"""The options that each form looks at."""
+_OPTIONS = set[str]().union(*_USED.values())
 
 
 @register
@@ -63,12 +73,16 @@ class ConnectStreams(Pass):
                 "bad-option", "`connect` takes `between`, or both `source` and `target`",
                 origin="connect", help=f"for example `{self.example}`",
             )  # fmt: skip
-        if self.between and len(self.between) < 2:
-            raise fail("bad-option", "`between` needs two places or more", origin="connect")
+        if self.between and (len(self.between) < 2 or len(set(self.between)) < len(self.between)):
+            raise fail(
+                "bad-option", "`between` needs two different places or more", origin="connect"
+            )
 
     def apply(self, graph: Graph) -> Graph:
         labels: list[str] = []
-        lines = [self._line(graph, a, b, labels) for a, b in self._pairs()]
+        forms: list[str] = []
+        lines = [self._line(graph, a, b, labels, forms) for a, b in self._pairs()]
+        self._check_used(forms)
         new = declarations("\n".join(lines) + "\n", self.name)
         return redeclared(graph, lambda d: with_declarations(d, new), self.name, labels)
 
@@ -78,15 +92,35 @@ class ConnectStreams(Pass):
         for source in self.between:
             yield from ((source, target) for target in self.between if target != source)
 
-    def _line(self, graph: Graph, source: str, target: str, labels: list[str]) -> str:
+    def _check_used(self, forms: Sequence[str]) -> None:
+        """An option that plays no part in any of the connections would be a silent mistake."""
+        used = {name for form in forms for name in _USED[form]}
+        for known in options(type(self)):
+            name = known.name
+            if name in _OPTIONS - used and getattr(self, name) != known.default:
+                told = f"`{name}` plays no part in a connection of {forms[0]}"
+                listed = ", ".join(f"`{n}`" for n in sorted(used)) or "none of them"
+                raise fail(
+                    "bad-option", told, origin=f"connect{{{name}}}", help=f"it looks at {listed}"
+                )
+
+    def _line(
+        self, graph: Graph, source: str, target: str, labels: list[str], forms: list[str]
+    ) -> str:
         read, merged = (_point(graph, place, labels) for place in (source, target))
         by = self.by or ("add" if self.residual else "concat")
         have, want = _seen(graph, read, merged), _sizes(graph, merged)
+        forms.append("layers of your own" if self.via else self._kind(have, want))
         via = self.via or " -> ".join(self._form(have, want, by, (source, target)))
         how = f" by {by}" if by != "concat" else ""
         return f"connect {written(read)} -> {written(merged)}{how} via {via}"
 
     # ------------------------------------------------------------------------------- forms
+
+    def _kind(self, have: Sequence[Dim], want: Sequence[Dim]) -> str:
+        source, target = ("vector" if len(dims) == 1 else "maps" for dims in (have, want))
+        residual = self.residual and (source, target) == ("maps", "vector")
+        return f"{'residual ' if residual else ''}{source} to {target}"
 
     def _form(
         self, have: Sequence[Dim], want: Sequence[Dim], by: str, places: tuple[str, str]

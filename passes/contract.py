@@ -68,6 +68,9 @@ class Pass(ABC):
         """
         verify_or_raise(graph, f"what is given to {self.name}")
         made = self.apply(graph)
+        if not isinstance(made, Graph):
+            told = f"`{self.name}` gave {type(made).__name__}, and a graph is wanted"
+            raise fail("bad-pass", told, origin=self.name)
         if made is not graph:
             verify_or_raise(made, self.name)
         return PassResult(made, made is not graph)
@@ -170,7 +173,8 @@ def spelt(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "none"}[value]
     text = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
-    plain = re.fullmatch(r"[\w.*+/%-]+", text, re.ASCII)
+    word = re.fullmatch(r"[\w.*+/%-]+", text, re.ASCII)
+    plain = word is not None and text not in ("none", "true", "false")
     return text if plain or not isinstance(value, str) else f'"{text}"'
 
 
@@ -193,11 +197,7 @@ class FunctionPass(Pass):
         """A function is no option to be checked."""
 
     def apply(self, graph: Graph) -> Graph:
-        made = self.function(graph.copy())
-        if not isinstance(made, Graph):
-            told = f"`{self.function.__name__}` gave {type(made).__name__}, and a graph is wanted"
-            raise fail("bad-pass", told, origin=self.function.__name__)
-        return made
+        return self.function(graph.copy())
 
 
 _KNOWN: dict[str, type[Pass]] = {}

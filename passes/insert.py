@@ -57,7 +57,12 @@ class Insert(Pass):
 
     def _owner(self, document: t.Document) -> tuple[t.SuperLayer | t.Fusion, str]:
         owner, _, label = self.at.partition(".")
-        owner = owner.partition("[")[0]
+        owner, indexed, index = owner.partition("[")
+        if indexed and index != "*]":
+            raise fail(
+                "bad-option", "the copies of an array have one body: nothing goes into one of them",
+                origin=f"insert{{at={self.at}}}", help=f"`at={owner}[*].{label}` is all of them",
+            )  # fmt: skip
         found: list[t.SuperLayer | t.Fusion] = [
             *held(document, t.SuperLayer),
             *held(document, t.Fusion),

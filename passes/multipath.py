@@ -56,6 +56,8 @@ class Multipath(Pass):
         _check_alone(graph, document, net)
         joined = expression(f"{self.merge}({self.to}[*])", self.name)
         head = _head(document, net)
+        if head is not None and _is_read_besides(document, net, head):
+            head = None
         path = replace(
             net, name=name(self.to), count=t.Number(value=self.paths, span=SYNTHETIC), meta=()
         )
@@ -85,12 +87,21 @@ class Multipath(Pass):
                 span=span,
                 help="label the last of the layers that all paths share: `stem: conv(16, 3)`",
             )
+        rest = replace(body, statements=statements[ends[0] :], span=SYNTHETIC)
+        inner = [word for s in statements[: ends[0] - 1] if (word := _label(s))]
+        lost = [word for word in ("in", *inner) if mentions(rest, word)]
+        if lost or not rest.statements:
+            told = (
+                f"what follows `{label}` reads `{lost[0]}`, which is before it"
+                if lost
+                else (f"nothing follows `{label}`: nothing would be left of the paths")
+            )
+            raise fail("unfit-network", told, span=span, help="choose another label as the stem")
         stages = [path.arguments[0], *chains]
         flat = [part for c in stages for part in (c.stages if isinstance(c, t.Chain) else (c,))]
         stem = t.Let(
             name=name(label), value=t.Chain(stages=tuple(flat), span=SYNTHETIC), span=SYNTHETIC
         )
-        rest = replace(body, statements=statements[ends[0] :], span=SYNTHETIC)
         return stem, replace(path, arguments=(name(label),), body=rest)
 
 
@@ -114,6 +125,13 @@ def _check_alone(graph: Graph, document: t.Document, net: t.SuperLayer) -> None:
         raise fail(
             "unfit-network", f"`{net.name.name}` is an array already", span=place_of(graph, net)
         )
+
+
+def _is_read_besides(document: t.Document, net: t.SuperLayer, head: t.Fusion) -> bool:
+    """Whether something else than its head reads the super-layer, so that both must stay."""
+    others = [d for d in document.declarations if d is not net and d is not head]
+    names = [d.name for d in others if isinstance(d, t.Output) and d.value is None]
+    return net.name in names or any(mentions(d, net.name.name) for d in others)
 
 
 def _head(document: t.Document, net: t.SuperLayer) -> t.Fusion | None:

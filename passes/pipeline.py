@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from types import NoneType, UnionType
 from typing import Any, Union, final, get_args, get_origin
 
-from xgraph.diagnostics import Diagnostic, DiagnosticError, Label, Report, did_you_mean
+from xgraph.diagnostics import Diagnostic, DiagnosticError, Label, Report, did_you_mean, fail
 from xgraph.ir.graph import Graph
 from xgraph.passes.contract import (
     FunctionPass,
@@ -56,8 +56,13 @@ class Pipeline:
         for given in passes:
             if isinstance(given, str):
                 found += Pipeline.parse(given).passes
+            elif isinstance(given, Pass):
+                found.append(given)
+            elif isinstance(given, type) or not callable(given):
+                told = f"{given!r} is no pass: a text, a `Pass` or a function is wanted"
+                raise fail("bad-pass", told, origin="Pipeline.of")
             else:
-                found.append(given if isinstance(given, Pass) else FunctionPass(given))
+                found.append(FunctionPass(given))
         return Pipeline(tuple(found))
 
     @staticmethod

@@ -113,6 +113,7 @@ def superlayers(graph: Graph, name: str | None = None) -> list[str]:
     found = [s.address for s in graph.scopes if isinstance(s, SuperLayer)]
     if name is None:
         return found
+    name = name.replace("[", ".").replace("]", "")
     chosen = [a for a in found if name in (a, a.rpartition(".")[0])]
     if not chosen:
         known = dict.fromkeys(re.sub(r"\.\d+$", "", a) for a in found)
@@ -162,7 +163,11 @@ class _Finder:
                 "stages": self._stages, "labels": self._labelled,
             }[at]()  # fmt: skip
         else:
-            yield from map(self._named, (at,) if isinstance(at, str) else at)
+            names = (at,) if isinstance(at, str) else at
+            if len(set(names)) < len(names):
+                told = f"a place is named twice: {', '.join(f'`{n}`' for n in names)}"
+                raise fail("bad-option", told, span=self._scope.span)
+            yield from map(self._named, names)
 
     # ------------------------------------------------------------------------------- rules
 

@@ -100,13 +100,14 @@ class RouteStreams(Pass):
     def _lines(
         self, graph: Graph, chosen: list[str], rows: list[list[Place]], labels: list[str]
     ) -> Iterator[str]:
-        starred = _Starred(chosen)
+        starred = _Starred(chosen, superlayers(graph))
         entry = self.kind == "cc" if self.entry is None else self.entry
         if entry:
             yield self._line(_shared_input(graph, chosen), starred.all([f"{a}.in" for a in chosen]))
         for row in rows:
             targets = starred.all([place.address for place in row])
             if self._stands_in:
+                _check_alike(row)
                 yield self._line(_sources(graph, row, starred, labels), targets, row)
             else:
                 yield self._line(targets, "")
@@ -125,6 +126,19 @@ class RouteStreams(Pass):
             set_["filters"] = _width(replaced[0])
         given = ", ".join(f"{k} = {value_text(v)}" for k, v in set_.items())
         return f"route {self.kind} {sources}{arrow}" + (f" with {given}" if given else "") + via
+
+
+def _check_alike(row: Sequence[Place]) -> None:
+    """A router makes one kind of layer between all pairs of streams."""
+    texts = [layer_text(place.value.node) for place in row]
+    for place, text in zip(row, texts, strict=True):
+        if text != texts[0]:
+            raise fail(
+                "unfit-network",
+                f"`{written(place.address)}` is `{text}`, and `{written(row[0].address)}` is"
+                f" `{texts[0]}`: one router cannot stand in for both",
+                span=place.value.node.span, help="make them alike, or name other layers",
+            )  # fmt: skip
 
 
 def _shared_input(graph: Graph, chosen: Sequence[str]) -> str:
@@ -166,9 +180,10 @@ def _name_of(graph: Graph, value: Value, place: Place, labels: list[str]) -> str
         a for a, v in graph.points.items()
         if a.startswith(head) and "[" not in a and graph.own(v) is own
     ]  # fmt: skip
-    labels = [a for a in names if not a.endswith(".in") or a == f"{head}in"]
-    if labels:
-        return min(labels, key=lambda a: (a.count("."), a))
+    found = [a for a in names if not a.endswith(".in") or a == f"{head}in"]
+    if found:
+        labels.append(min(found, key=lambda a: (a.count("."), a)))
+        return labels[-1]
     labels.append(own.node.address)
     return own.node.address
 
@@ -182,10 +197,10 @@ def _width(place: Place) -> int:
 class _Starred:
     """Writes places of all streams together: `path[*].c2` where they are an array."""
 
-    def __init__(self, chosen: Sequence[str]) -> None:
+    def __init__(self, chosen: Sequence[str], known: Sequence[str]) -> None:
         self._chosen = chosen
         heads = {a.rpartition(".")[0] for a in chosen}
-        whole = [f"{head}.{i}" for head in heads for i in range(len(chosen))]
+        whole = [a for a in known if a.rpartition(".")[0] in heads]
         self._array = next(iter(heads)) if len(heads) == 1 and whole == list(chosen) else ""
 
     def all(self, addresses: Sequence[str]) -> str:

@@ -45,6 +45,10 @@ class SetAttribute(Pass):
     def _node(self, graph: Graph) -> Node:
         address = self.layer.replace("[", ".").replace("]", "")
         nodes = {node.address: node for node in graph.nodes() if node.address}
+        if address in graph.inputs:
+            raise fail(
+                "unfit-network", f"`{address}` is a modality, not a layer", origin="set{layer}"
+            )
         if address in nodes:
             return nodes[address]
         raise fail(

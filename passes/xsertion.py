@@ -15,19 +15,19 @@ about a k-th of the parameters of the joint network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
 from typing import final
 
 from xgraph.build.names import written
-from xgraph.diagnostics import fail
+from xgraph.diagnostics import DiagnosticError, fail
 from xgraph.grammar import SYNTHETIC, format_tree, parts
 from xgraph.grammar import tree as t
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.op import Fault
-from xgraph.ir.scope import Modality, SuperLayer
+from xgraph.ir.scope import Connect, Modality, Route, Scope, SuperLayer
 from xgraph.passes.contract import Pass, option, register
 from xgraph.passes.insert import Insert
 from xgraph.passes.lower import lower
@@ -95,6 +95,12 @@ class Xsertion(Pass):
     def _normed(self, document: t.Document, labels: Sequence[str], graph: Graph) -> t.Document:
         """With a normalisation behind what merges, where it is asked for."""
         for label in labels if self.normed else ():
+            if label.count(".") > 1:
+                raise fail(
+                    "unfit-network",
+                    f"`normed` needs places that are labels of the super-layer, not `{label}`",
+                    origin="xsertion{normed}", help="label them, and name them: `at=[p1, p2]`",
+                )  # fmt: skip
             document = Insert(at=label, layers="bn(eps = 0.001)").edited(document, graph)
         return document
 
@@ -141,7 +147,10 @@ class _Plan:
         net = _only(graph, options.net)
         if options.connection is not None:
             _check_block(graph, options.connection)
+        _check_plain(graph, net)
         _check_tail(graph, net)
+        if f"{net}.in" not in graph.points:
+            raise _unfit(graph, net)
         joint = graph.own(graph.points[f"{net}.in"])
         modalities = _modalities(graph, joint, net)
         measured = tuple(_measured(graph, modality) for modality in modalities)
@@ -177,7 +186,7 @@ class _Plan:
         if len(names) == 1:
             joined = name(names[0])
         if tail is not None:
-            head = _free_name(document, "head")
+            head = _free_name(document, "head", names)
             new.append(_fusion(head, names, tail))
             joined = name(head)
         document = replaced(document, net, *new)
@@ -206,8 +215,8 @@ def _meta(scale: float) -> tuple[t.Entry, ...]:
     return (t.Entry(key=name("scale"), value=number, span=SYNTHETIC),)
 
 
-def _free_name(document: t.Document, wanted: str) -> str:
-    taken = {named(d) for d in document.declarations}
+def _free_name(document: t.Document, wanted: str, also: Iterable[str] = ()) -> str:
+    taken = {*(named(d) for d in document.declarations), *also}
     return next(
         n for n in (wanted, "tail", *(f"{wanted}_{i}" for i in range(2, 99))) if n not in taken
     )
@@ -224,6 +233,23 @@ def _only(graph: Graph, net: str | None) -> str:
         "unfit-network", f"`xsertion` takes one joint super-layer, and there are {len(found)}",
         origin=graph.name, help="name it: `xsertion{net=...}`" if found else None,
     )  # fmt: skip
+
+
+def _check_plain(graph: Graph, net: str) -> None:
+    """Connections of the joint super-layer do not say what they mean for several."""
+    for scope in graph.scopes:
+        ends = _joined_by(scope)
+        if any(end == net or end.startswith(f"{net}.") for end in ends):
+            raise fail(
+                "unfit-network", f"`{net}` has connections or routers already", span=scope.span,
+                help="apply `xsertion` first, then connect its super-layers",
+            )  # fmt: skip
+
+
+def _joined_by(scope: Scope) -> Sequence[str]:
+    if isinstance(scope, Connect):
+        return (scope.source, *scope.targets)
+    return (*scope.sources, *scope.targets) if isinstance(scope, Route) else ()
 
 
 def _check_block(graph: Graph, block: str) -> None:
@@ -244,13 +270,17 @@ def _modalities(graph: Graph, joint: Value, net: str) -> list[str]:
     parts = [graph.own(v) for v in node.inputs] if node.op.name == "concat" else []
     if len(parts) > 1 and all(part.node.op.name == "input" for part in parts):
         return [part.node.address for part in parts]
-    span = next((s.span for s in graph.scopes if s.address == net), None)
     if node.op.name == "input":
         told = f"`{node.address}` is one input, and a modality needs one of its own"
         raise fail("unfit-network", told, span=node.span,
             help="part it first: `split{into=[y, u, v]},xsertion`")  # fmt: skip
-    raise fail(
-        "unfit-network", f"`{net}` does not begin with modalities side by side", span=span,
+    raise _unfit(graph, net)
+
+
+def _unfit(graph: Graph, net: str) -> DiagnosticError:
+    return fail(
+        "unfit-network", f"`{net}` does not begin with modalities side by side",
+        span=next((s.span for s in graph.scopes if s.address == net), None),
         help="give it `concat(a, b)` of modalities, with at most a normalisation behind",
     )  # fmt: skip
 
@@ -313,7 +343,16 @@ def _check_tail(graph: Graph, net: str) -> None:
     """A tail that stands within a block cannot be shared."""
     document = document_of(graph)
     body = body_of(next(d for d in held(document, t.SuperLayer) if named(d) == net))
-    if has_tail(graph, net) and _parted(document, body)[1] is None:
+    main, tail = _parted(document, body)
+    labels = [s.label.name.name for s in main.statements if isinstance(s, t.Stage) and s.label]
+    lost = [label for label in ("in", *labels) if tail is not None and mentions(tail, label)]
+    if lost:
+        raise fail(
+            "unfit-network", f"the tail of `{net}` reads `{lost[0]}`, and each modality has one",
+            span=next((s.span for s in graph.scopes if s.address == net), None),
+            help="let the tail, from the last `flatten` on, read nothing but what flows in",
+        )  # fmt: skip
+    if has_tail(graph, net) and tail is None:
         raise fail(
             "unfit-network",
             f"the tail of `{net}`, from its last `flatten` or `linear` on, begins within a block",
@@ -386,17 +425,10 @@ def _holders(node: Node) -> Iterator[SuperLayer]:
 
 
 def _width(place: Place) -> int:
-    """The width of the layer that made what is at a place, the nearest one back."""
-    seen, queue = set[Node](), [place.value.node]
-    for node in queue:
-        key = _widened(node)
-        if key is not None:
-            return int(node.attrs[key])
-        for value in node.inputs:
-            if value.node not in seen:
-                seen.add(value.node)
-                queue.append(value.node)
-    return int(place.value.type.features[0])  # type: ignore[arg-type]
+    """How many channels there are at a place."""
+    channels = place.value.type.features[0]
+    assert isinstance(channels, int)
+    return channels
 
 
 def _lane_scale(graph: Graph, plan: _Plan) -> float:

@@ -80,6 +80,11 @@ def _figure(number: Any) -> str:
 def _changes(a: Graph, b: Graph) -> Iterator[Change]:
     for kind, facts in _KINDS.items():
         yield from _compared(kind, facts(a), facts(b))
+    before, after = _orders(a), _orders(b)
+    same = [
+        p for p in before if sorted(before[p].split(", ")) == sorted(after.get(p, "").split(", "))
+    ]
+    yield from _compared("order at", *({p: o[p] for p in same} for o in (before, after)))
     common = _bodied(a).keys() & _bodied(b).keys()
     yield from _compared("label", _labels(a, common), _labels(b, common))
     yield from _compared("layer", _layers(a, common), _layers(b, common))
@@ -123,11 +128,25 @@ def _connections(graph: Graph) -> _Facts:
     held = _held(graph)
     found: dict[str, str] = {}
     for scope in _of(graph, scopes.Connect):
-        layers = " -> ".join(layer_text(n) for n in held.get(scope, []) if not n.rebinds)
+        layers = " -> ".join(_staged(graph, n) for n in held.get(scope, []) if not n.rebinds)
         name = f"{written(scope.source)} -> {', '.join(map(written, scope.targets))}"
         text = f"by {scope.by}{_with(scope.meta)}" + (f" via {layers}" if layers else "")
         found[_unused(name, found)] = text
     return found
+
+
+def _staged(graph: Graph, node: Node) -> str:
+    """A layer of a connection; what it reads too, where that is more than what flows."""
+    return layer_text(node) if len(node.inputs) < 2 else f"({_applied(graph, node)})"
+
+
+def _orders(graph: Graph) -> _Facts:
+    """In which order connections and routers join at a place, where they are several."""
+    found: dict[str, list[str]] = {}
+    for node in graph.nodes():
+        for place in node.rebinds:
+            found.setdefault(written(place), []).append(node.scope.address if node.scope else "")
+    return {place: ", ".join(joined) for place, joined in found.items() if len(joined) > 1}
 
 
 def _routers(graph: Graph) -> _Facts:
@@ -190,10 +209,12 @@ def _unlabelled(graph: Graph) -> set[str]:
 
 def _layers(graph: Graph, common: Iterable[str]) -> _Facts:
     heads = set(common) | {""}
+    made = (graph.own(value).node for value in graph.outputs.values())
+    ends = {node for node in made if _stands_in(node, scopes.Output)}
     found: dict[str, str] = {}
     for node in graph.nodes():
         hidden = node.rebinds or node.op in (ENTER, LEAVE, None) or node.op.name == "input"
-        hooked = _stands_in(node, scopes.Connect, scopes.Route, scopes.Output)
+        hooked = _stands_in(node, scopes.Connect, scopes.Route) or node in ends
         head = _owner(node.address)
         if not hidden and not hooked and (head in heads or head not in _bodied(graph)):
             found[written(node.address)] = _applied(graph, node)

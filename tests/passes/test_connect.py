@@ -38,8 +38,9 @@ def two_streams(a: list[int], b: list[int], *, each: bool = False) -> str:
 @given(shapes, shapes, st.booleans(), st.booleans())
 def test_any_two_shapes_meet(a: list[int], b: list[int], residual: bool, each: bool) -> None:
     base = xgraph.parse(two_streams(a, b, each=each))
-    how = "residual=true pool=none" if residual else "by=concat"
-    for source, target, want in (("a", "b", b), ("b", "a", a)):
+    for source, target, have, want in (("a", "b", a, b), ("b", "a", b, a)):
+        pooled = " pool=none" if len(have) > 1 and len(want) == 1 else ""
+        how = f"residual=true{pooled}" if residual else "by=concat"
         made = xgraph.apply(base, f"connect{{source={source}.p target={target}.p {how}}}")
         (scope,) = (s for s in made.scopes if isinstance(s, Connect))
         (merge,) = (n for n in made.nodes() if n.scope is scope and n.rebinds)

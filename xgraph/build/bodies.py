@@ -294,7 +294,8 @@ class Bodies:
         for address, value in self._places.final.items():
             if address.startswith(head):
                 entry = address[len(head) :].partition("[")[0]
-                if value.node.rebinds or entry in ("in", *values):
+                merged = value.node.rebinds[value.index] if value.node.rebinds else ""
+                if merged.startswith(head) or entry in ("in", *values):
                     yield value
 
     def _fresh_parameters(self, scope: Scope, count: int) -> list[str]:

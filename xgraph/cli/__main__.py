@@ -2,4 +2,4 @@
 
 from xgraph.cli import main
 
-main()
+main(prog_name="xgraph")

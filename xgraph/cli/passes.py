@@ -16,8 +16,9 @@ from xgraph.cli.common import (
     limit_option,
     read_graph,
     set_option,
+    show_diagnostics,
 )
-from xgraph.diagnostics import fail
+from xgraph.diagnostics import DiagnosticError, fail
 
 if TYPE_CHECKING:
     from xgraph.ir.graph import Graph
@@ -171,7 +172,14 @@ def places_(
 
     graph = read_graph(file, settings, limits)
     named = tuple(at.split(",")) if "," in at else at
-    found = [p for name in superlayers(graph, net) for p in block_ends(graph, name, named)]
+    nets, found = superlayers(graph, net), []
+    for name in nets:
+        try:
+            found += block_ends(graph, name, named)
+        except DiagnosticError as error:
+            if len(nets) == 1:
+                raise
+            show_diagnostics(error.diagnostics)  # the others may have some
     if as_json:
         click.echo(json.dumps([place.to_json() for place in found], indent=2))
     else:

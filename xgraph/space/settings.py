@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import final
 
@@ -136,7 +137,23 @@ class Settings:
     def groups(self, key: str) -> tuple[tuple[t.Expression, ...], ...]:
         """One group of values for each modality."""
         example = "audio.[f1, f2, f3], image.[f1, f2]"
-        return tuple(self._group(key, value) for value in self.values(key, example))
+        found = tuple(self._group(key, value) for value in self.values(key, example))
+        for feature in (feature for group in found for feature in group):
+            self._check_free(feature)
+        return found
+
+    def _check_free(self, feature: t.Expression) -> None:
+        """The layers of a fusion are called `h1`, `h2`, ..., and would hide such a feature."""
+        root = feature
+        while isinstance(root, (t.Member, t.Index)):
+            root = root.base
+        if isinstance(root, t.Name) and re.fullmatch(r"h\d+", root.name):
+            self._report.error(
+                "name-taken",
+                f"`{root.name}` is what a layer of the fusion is called",
+                root.span,
+                help="give the feature another name: `let feature = ...`",
+            )
 
     def _group(self, key: str, value: t.Expression) -> tuple[t.Expression, ...]:
         match value:

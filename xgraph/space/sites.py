@@ -70,9 +70,10 @@ def every_site(sites: Iterable[Site]) -> Iterator[Site]:
 class Finder:
     """Reads the holes of a document; mistakes go to a report."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, document: t.Document) -> None:
         self._report = report
         self._numbers: Counter[str] = Counter()
+        self._declared = {each.name.name for each in _bodied(document)}
 
     def sites(self, part: t.Tree) -> tuple[Site, ...]:
         """The holes in `part`, without those within another."""
@@ -100,8 +101,12 @@ class Finder:
         return Site(name, hole, region, alternatives=alternatives)
 
     def _numbered(self, word: str) -> str:
-        self._numbers[word] += 1
-        return f"{word}{self._numbers[word]}"
+        """The next name of a hole that nothing in the file has."""
+        while True:
+            self._numbers[word] += 1
+            name = f"{word}{self._numbers[word]}"
+            if name not in self._declared:
+                return name
 
     def _alternatives(self, hole: t.Call, word: str) -> Iterator[Alternative]:
         count = len(hole.arguments)
@@ -142,7 +147,8 @@ class Finder:
     def _space(self, space: t.Space, owner: t.SuperLayer | t.Fusion) -> Site:
         name = owner.name.name
         self._numbers[name] += 1
-        called = name if self._numbers[name] == 1 else f"{name}_{self._numbers[name]}"
+        self._numbers[f"{name}_"] = max(1, self._numbers[f"{name}_"])
+        called = name if self._numbers[name] == 1 else self._numbered(f"{name}_")
         kind = self._kind(space, owner, called)
         return Site(called, space, kind.region if kind else Product(), kind)
 

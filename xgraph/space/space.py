@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count as forever
 from math import log10
 from pathlib import Path
 from random import Random
@@ -31,8 +32,10 @@ CHECKED, LAYERS = 16, 10_000
 """The most networks that `check` builds, and of how many layers in all it builds no further one."""
 TOLD = 4
 """The most holes that are spoken of with a mistake."""
-_FEW = 50_000
+_FEW = 1_000
 """The most networks that are put in an order rather than drawn, where each may come once."""
+_STALE = 500
+"""So many draws in a row that bring no new network end the search for one."""
 MAX_DIGITS = 1000
 """A longer size is told by its power of ten alone."""
 
@@ -116,7 +119,7 @@ class Space:
         report = Report()
         document = inlined(parse(source, report), folder, report)
         report.raise_errors()
-        sites = Finder(report).sites(document)
+        sites = Finder(report, document).sites(document)
         check_places(document, report)
         report.raise_errors()
         if not sites:
@@ -182,13 +185,23 @@ class Space:
 
     def _unique(self, count: int, rng: Random) -> Iterator[Sample]:
         seen: set[str] = set()
-        for sample in self._candidates(count, rng):
+        drawn: set[str] = set()
+        stale = 0
+        for sample in self._candidates(rng):
             if len(seen) == count:
                 return
-            digest = canonical(sample.graph())
-            if digest not in seen:
+            stale += 1
+            if self.encode(sample) in drawn:
+                digest = ""
+            else:
+                drawn.add(self.encode(sample))
+                digest = canonical(sample.graph())
+            if digest and digest not in seen:
                 seen.add(digest)
+                stale = 0
                 yield sample
+            if stale == _STALE and (self.size > _FEW or self.region.is_weighted):
+                break
         if len(seen) < count:
             raise fail(
                 "too-few-networks",
@@ -197,13 +210,13 @@ class Space:
                 help=f"the space has {self.size_text} encodings, and several may be one network",
             )
 
-    def _candidates(self, count: int, rng: Random) -> Iterator[Sample]:
-        """Every network of a small space in a random order; draws from a large one, that end."""
+    def _candidates(self, rng: Random) -> Iterator[Sample]:
+        """Every network of a small space in a random order; draws from a large one."""
         if self.size <= _FEW and not self.region.is_weighted:
             numbers = list(range(self.size))
             rng.shuffle(numbers)
             return (self._numbered(number) for number in numbers)
-        return (self.sample(rng) for _ in range(1000 + 100 * count))
+        return (self.sample(rng) for _ in forever())
 
     def _numbered(self, number: int) -> Sample:
         return Sample(self, self.region.unrank(number))

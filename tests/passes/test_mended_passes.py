@@ -1,0 +1,187 @@
+"""Networks on which passes once made something else than they say, or broke."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+from pages import ROOT
+
+import xgraph
+from xgraph.compare import Difference
+from xgraph.diagnostics import DiagnosticError
+from xgraph.ir.scope import Connect
+from xgraph.passes import Insert, Pipeline, RouteStreams, Xsertion
+
+BASECNN = ROOT / "examples" / "basecnn.xg"
+
+
+def network(body: str, rest: str = "output y = net", input: str = "[8, 16, 16]") -> str:  # noqa: A002
+    return f"network n\nmodality x: {input}\nsuperlayer net(x) {{\n{body}\n}}\n{rest}\n"
+
+
+def joint(body: str, rest: str = "output y = net") -> str:
+    """A network of two modalities."""
+    return (
+        "network n\nmodality a: [1, 16, 16] with informativeness = 0.6\n"
+        "modality b: [1, 16, 16] with informativeness = 0.6\nlet j = concat(a, b)\n"
+        f"superlayer net(j) {{\n{body}\n}}\n{rest}\n"
+    )
+
+
+def refused(text: str, pipeline: str) -> str:
+    """The id with which a pass refuses a network, in the text that the user wrote."""
+    with pytest.raises(DiagnosticError) as raised:
+        xgraph.apply(text, pipeline)
+    return raised.value.diagnostics[0].id
+
+
+def test_a_copy_changes_behind_a_place_where_a_connection_merges() -> None:
+    text = """network n
+modality image: [3, 8, 8]
+modality other: [3, 8, 8]
+block res(f) { deep: conv(f, 3) -> bn; add(in, deep) -> relu }
+superlayer u(other) { s1: conv(3, 3) }
+superlayer net(image) { s1: conv(3, 3); s2: res(3) -> res(3) }
+connect u.s1 -> net.s1 by add
+output net
+"""
+    made = xgraph.apply(text, "set{layer=net.s2.res2.deep.conv1 attribute=dilation value=2}")
+    assert xgraph.unbuild(xgraph.parse(xgraph.unbuild(made))) == xgraph.unbuild(made)
+
+
+def test_a_cross_prediction_of_a_later_layer_of_a_label() -> None:
+    text = network("a: conv(4, 3) -> relu -> conv(8, 3) -> relu\nconv(4, 3)")
+    printed = xgraph.unbuild(xgraph.apply(text, "multipath,route{kind=cp at=a.conv2}"))
+    assert "route cp path[*].a.relu1 -> path[*].a.conv2 via conv(8, 3)" in printed
+
+
+def test_streams_that_are_a_part_of_an_array() -> None:
+    pipeline = "multipath{paths=3},route{streams=[path[0], path[1]] at=[c2]}"
+    printed = xgraph.unbuild(xgraph.apply(BASECNN, pipeline))
+    assert "route cc path[0].c2, path[1].c2" in printed
+
+
+def test_layers_that_differ_have_no_router_in_their_place() -> None:
+    text = """network r
+modality x: [3, 16, 16]
+superlayer a(x) { c1: conv(16, 3); c2: conv(32, 3); relu }
+superlayer b(x) { c1: conv(16, 3); c2: conv(32, 5); relu }
+output y = add(a, b)
+"""
+    assert refused(text, "route{kind=cp at=c2}") == "unfit-network"
+    assert refused(text, "route{kind=nddr replace=true at=c2}") == "unfit-network"
+
+
+@pytest.mark.parametrize("stem", ["stem", "x"])
+def test_a_stem_that_what_follows_reads_past(stem: str) -> None:
+    text = network("stem: conv(8, 3)\nx: conv(8, 3) -> relu\nadd(x, in) -> relu")
+    assert refused(text, f"multipath{{stem={stem}}}") == "unfit-network"
+
+
+def test_a_stem_that_leaves_nothing() -> None:
+    assert refused(network("a: conv(8, 3)"), "multipath{stem=a}") == "unfit-network"
+
+
+def test_a_trunk_that_others_read_keeps_its_meaning() -> None:
+    rest = "fusion head(net) { globalavgpool -> linear(4) }\noutput y = head\noutput z = net"
+    made = xgraph.apply(network("a: conv(8, 3)", rest), "multipath")
+    assert str(made.outputs["z"].type) == "f32[N, 8, 16, 16]"
+
+
+def test_widths_of_connections_are_those_of_the_place() -> None:
+    body = """c0: conv(8, 3) -> relu
+l: conv(4, 3) -> relu
+r: c0 -> conv(32, 3) -> relu
+concat(l, r)
+p1: maxpool(2)
+conv(16, 3) -> relu
+conv(16, 3) -> relu
+flatten -> linear(10)"""
+    made = xgraph.apply(joint(body), "xsertion{match=false beta=1 at=p1}")
+    # Two lanes at half the width: 2 + 16 channels, of which half go across.
+    for scope in (s for s in made.scopes if isinstance(s, Connect)):
+        (conv,) = (n for n in made.nodes() if n.scope is scope and n.op.name == "conv")
+        assert conv.attrs["filters"] == 9
+
+
+def test_a_tail_that_reads_the_super_layer() -> None:
+    body = "c: conv(16, 3) -> relu\np1: maxpool(2)\nl: flatten -> linear(10)\n"
+    body += "m: c -> globalavgpool -> linear(10)\nadd(l, m)"
+    assert refused(joint(body), "xsertion{at=[p1]}") == "unfit-network"
+
+
+def test_a_joint_network_that_is_connected_already() -> None:
+    side = "superlayer side(a) { c: conv(4, 3); relu }\nconnect side.c -> net.c0\noutput y = net"
+    body = "c0: conv(8, 3)\nrelu -> maxpool(2)\nconv(8, 3)\nflatten -> linear(3)"
+    assert refused(joint(body, side), "xsertion{at=c0}") == "unfit-network"
+
+
+def test_a_joint_input_as_several_arguments() -> None:
+    text = """network n
+modality a: [1, 8, 8] with informativeness = 0.6
+modality b: [1, 8, 8] with informativeness = 0.6
+superlayer net(a, b) { c: concat -> conv(8, 3); relu; flatten -> linear(3) }
+output y = net
+"""
+    assert refused(text, "xsertion{at=c}") == "unfit-network"
+
+
+def test_one_of_many_copies_has_no_body_of_its_own() -> None:
+    assert refused(str(BASECNN), "multipath,insert{at=path[0].c2 layers=relu}") == "bad-option"
+    made = xgraph.apply(BASECNN, "multipath,insert{at=path[*].c2 layers=relu}")
+    assert "path[2]" in xgraph.unbuild(made)
+
+
+def test_a_modality_is_no_layer() -> None:
+    assert (
+        refused(str(BASECNN), "set{layer=image attribute=shape value=[3, 64]}") == "unfit-network"
+    )
+
+
+def test_what_is_named_twice() -> None:
+    assert refused(str(BASECNN), "multipath,route{at=[c2, c2]}") == "bad-option"
+    with pytest.raises(DiagnosticError):
+        Pipeline.parse("connect{between=[a.p, a.p]}")
+
+
+def test_options_without_a_part_are_refused() -> None:
+    text = network(
+        "p: conv(4, 3)\nrelu", "superlayer b(x) { q: conv(4, 3); relu }\noutput y = add(net, b)"
+    )
+    assert refused(text, "connect{source=net.p target=b.q kernel=3}") == "bad-option"
+
+
+@pytest.mark.parametrize("wrong", [3, functools.partial(lambda graph: None), RouteStreams])
+def test_what_is_no_pass(wrong: object) -> None:
+    with pytest.raises(DiagnosticError) as raised:
+        xgraph.apply(BASECNN, wrong)  # type: ignore[arg-type]
+    assert raised.value.diagnostics[0].id == "bad-pass"
+
+
+def test_words_as_texts_come_back() -> None:
+    for step in (RouteStreams(streams="none"), Xsertion(connection="true"), Insert("x", "none")):
+        assert Pipeline.parse(str(Pipeline((step,)))).passes == (step,)
+
+
+def test_differences_in_outputs_connections_and_their_order() -> None:
+    base = network("a: conv(8, 3)", "output y = net -> conv(8, 3) -> relu -> globalavgpool")
+    assert Difference(xgraph.parse(base), xgraph.parse(base.replace("relu", "tanh")))
+    assert Difference(
+        xgraph.parse(base), xgraph.parse(base.replace("(8, 3) -> relu", "(8, 5) -> relu"))
+    )
+    two = "block two(f) { a: conv(f, 3); b: relu; add(a, b) }\n"
+    text = network(
+        "p: conv(4, 3)\nrelu",
+        "superlayer m(x) { p: conv(4, 3); relu }\nHOOKS\noutput y = add(net, m)",
+    )
+    via = two + "connect net.p -> m.p by add via two(4)"
+    assert Difference(
+        xgraph.parse(text.replace("HOOKS", via)),
+        xgraph.parse(text.replace("HOOKS", via.replace("add(a, b)", "add(a, in)"))),
+    )
+    hooks = ["connect net.p -> m.p by add", "route stitch net.p, m.p"]
+    assert Difference(
+        xgraph.parse(text.replace("HOOKS", "\n".join(hooks))),
+        xgraph.parse(text.replace("HOOKS", "\n".join(hooks[::-1]))),
+    )
