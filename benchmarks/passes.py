@@ -64,7 +64,7 @@ def pipelines(layers: int) -> dict[str, str]:
         "multipath": "multipath{paths=2}",
         "multipath,route": f"multipath{{paths=2}},route{{at={at}}}",
         "xsertion": f"xsertion{{at={at}}}",
-        "connect": "connect{source=a target=net.p0 kernel=1}",
+        "connect": "connect{source=a target=net.p0}",
         "insert": 'insert{at=net.p0 layers="dropout(0.5)"}',
         "set": "set{layer=net.unit1.conv1 attribute=bias value=false}",
     }
