@@ -21,8 +21,8 @@ from typing import Literal, final
 
 from xgraph.build.names import written
 from xgraph.diagnostics import DiagnosticError, did_you_mean, fail
-from xgraph.ir.graph import Graph, Value
-from xgraph.ir.scope import Each, Scope
+from xgraph.ir.graph import Graph
+from xgraph.ir.scope import Each, Fusion, SuperLayer
 from xgraph.ir.types import Axis, Dim, Expr
 from xgraph.passes.contract import Pass, option, options, register
 from xgraph.passes.redeclare import declarations, redeclared, with_declarations
@@ -79,12 +79,12 @@ class ConnectStreams(Pass):
             )
 
     def apply(self, graph: Graph) -> Graph:
-        labels: list[str] = []
+        ends = _Ends(graph)
         forms: list[str] = []
-        lines = [self._line(graph, a, b, labels, forms) for a, b in self._pairs()]
+        lines = [self._line(ends, a, b, forms) for a, b in self._pairs()]
         self._check_used(forms)
         new = declarations("\n".join(lines) + "\n", self.name)
-        return redeclared(graph, lambda d: with_declarations(d, new), self.name, labels)
+        return redeclared(graph, lambda d: with_declarations(d, new), self.name, ends.labels)
 
     def _pairs(self) -> Iterator[tuple[str, str]]:
         if self.source is not None and self.target is not None:
@@ -104,12 +104,10 @@ class ConnectStreams(Pass):
                     "bad-option", told, origin=f"connect{{{name}}}", help=f"it looks at {listed}"
                 )
 
-    def _line(
-        self, graph: Graph, source: str, target: str, labels: list[str], forms: list[str]
-    ) -> str:
-        read, merged = (_point(graph, place, labels) for place in (source, target))
+    def _line(self, ends: _Ends, source: str, target: str, forms: list[str]) -> str:
+        read, merged = ends.address(source), ends.address(target)
         by = self.by or ("add" if self.residual else "concat")
-        have, want = _seen(graph, read, merged), _sizes(graph, merged)
+        have, want = ends.seen(read, merged), ends.sizes(merged)
         forms.append("layers of your own" if self.via else self._kind(have, want))
         via = self.via or " -> ".join(self._form(have, want, by, (source, target)))
         how = f" by {by}" if by != "concat" else ""
@@ -203,59 +201,55 @@ def _resized(have: list[int], want: list[int], filters: int) -> Iterator[str]:
 # ------------------------------------------------------------------------------------- places
 
 
-def _point(graph: Graph, place: str, labels: list[str]) -> str:
-    """The address of a place that was named; its layer gets a label if it has none."""
-    address = place.replace("[", ".").replace("]", "")
-    if address in graph.points:
+@final
+class _Ends:
+    """What is to be known of the places that a graph's connections join."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._made = {n.address: n.output for n in graph.nodes() if len(n.outputs) == 1}
+        self._holders = {
+            scope.address.partition(".")[0]: scope
+            for scope in graph.scopes
+            if isinstance(scope, (SuperLayer, Fusion))
+        }
+        self.labels: list[str] = []
+        """Layers that were named and have no label of their own yet."""
+
+    def address(self, place: str) -> str:
+        """The address of a place that was named."""
+        address = place.replace("[", ".").replace("]", "")
+        if address not in self._graph.points:
+            if address not in self._made:
+                raise self._unknown(place)
+            self.labels.append(address)
         return address
-    if any(node.address == address for node in graph.nodes()):
-        labels.append(address)
-        return address
-    raise _unknown(graph, place)
 
+    def _unknown(self, place: str) -> DiagnosticError:
+        known = [written(a) for a in self._graph.points if "[" not in a]
+        listed = ", ".join(f"`{a}`" for a in known if "." not in a)
+        return fail(
+            "unknown-place", f"the network has no place `{place}`", origin="connect",
+            help=did_you_mean(place, known) or f"it has {listed} and their labels",
+        )  # fmt: skip
 
-def _unknown(graph: Graph, place: str) -> DiagnosticError:
-    known = [written(a) for a in graph.points if "[" not in a]
-    tops = [a for a in known if "." not in a]
-    listed = ", ".join(f"`{a}`" for a in tops[:8])
-    return fail(
-        "unknown-place", f"the network has no place `{place}`", origin="connect",
-        help=did_you_mean(place, known) or f"it has {listed} and their labels",
-    )  # fmt: skip
+    def sizes(self, address: str) -> tuple[Dim, ...]:
+        """The shape of a sample's value."""
+        own = self._graph.points.get(address)
+        value = self._graph.own(own) if own is not None else self._made[address]
+        return tuple(value.type.features)
 
+    def seen(self, source: str, target: str) -> tuple[Dim, ...]:
+        """The shape of a value as the target sees it: within `each`, without that axis."""
+        entered = self._axes(target) - self._axes(source)
+        return tuple(d for d in self.sizes(source) if _name(d) not in entered)
 
-def _value(graph: Graph, address: str) -> Value:
-    if address in graph.points:
-        return graph.own(graph.points[address])
-    return next(node.output for node in graph.nodes() if node.address == address)
-
-
-def _sizes(graph: Graph, address: str) -> tuple[Dim, ...]:
-    return tuple(_value(graph, address).type.features)
-
-
-def _seen(graph: Graph, source: str, target: str) -> tuple[Dim, ...]:
-    """The shape of a value as the target sees it: within `each`, without that axis."""
-    value = _value(graph, source)
-    inside = set(_axes(_holder(graph, source)))
-    entered = [a for a in _axes(_holder(graph, target)) if a not in inside]
-    return tuple(d for d in value.type.features if _name(d) not in entered)
+    def _axes(self, address: str) -> set[str]:
+        """The axes of `each` that a place stands within."""
+        holder = self._holders.get(address.partition(".")[0])
+        around = holder.chain() if holder else ()
+        return {scope.axis for scope in around if isinstance(scope, Each)}
 
 
 def _name(dim: Dim) -> str | None:
     return dim.name if isinstance(dim, Axis) else str(dim) if isinstance(dim, Expr) else None
-
-
-def _holder(graph: Graph, address: str) -> Scope | None:
-    """The scope of the declaration that a place is in."""
-    head = address.partition(".")[0]
-    for scope in graph.scopes:
-        if scope.address.partition(".")[0] == head and scope.kind in ("superlayer", "fusion"):
-            return scope
-    return None
-
-
-def _axes(scope: Scope | None) -> Iterator[str]:
-    for around in scope.chain() if scope else ():
-        if isinstance(around, Each):
-            yield around.axis

@@ -24,7 +24,7 @@ from math import prod
 from typing import Any, TypeAlias, final
 
 from xgraph.build.names import written
-from xgraph.diagnostics import did_you_mean, fail
+from xgraph.diagnostics import DiagnosticError, did_you_mean, fail
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.scope import Argument, Call, Scope, SuperLayer
 from xgraph.ir.types import Expr
@@ -78,15 +78,7 @@ def block_ends(graph: Graph, superlayer: str, at: At = "combined") -> list[Place
 
     `DiagnosticError` if a name is not that of a place, or a rule takes none.
     """
-    found = list(_Finder(graph, _scope(graph, superlayer)).places(at))
-    taken = 0
-    for index, place in enumerate(found):
-        if place.depth:
-            taken += 1
-            found[index] = replace(place, depth=taken)
-    if not taken:
-        raise _none_taken(graph, superlayer, at, found)
-    return found
+    return Places(graph).of(superlayer, at)
 
 
 def aligned(graph: Graph, superlayers: Sequence[str], at: At) -> list[list[Place]]:
@@ -94,7 +86,8 @@ def aligned(graph: Graph, superlayers: Sequence[str], at: At) -> list[list[Place
 
     `DiagnosticError` if one has more of them than another.
     """
-    rows = [[p for p in block_ends(graph, name, at) if p.taken] for name in superlayers]
+    places = Places(graph)
+    rows = [[p for p in places.of(name, at) if p.taken] for name in superlayers]
     counts = {len(row) for row in rows}
     if len(counts) > 1:
         listed = ", ".join(
@@ -102,7 +95,7 @@ def aligned(graph: Graph, superlayers: Sequence[str], at: At) -> list[list[Place
         )
         raise fail(
             "uneven-places", f"the super-layers do not have equally many places: {listed}",
-            span=_scope(graph, superlayers[0]).span,
+            span=places.scopes[superlayers[0]].span,
             help="name places that all have: `at=[p1, p2]`",
         )  # fmt: skip
     return [list(row) for row in zip(*rows, strict=True)]
@@ -125,19 +118,103 @@ def superlayers(graph: Graph, name: str | None = None) -> list[str]:
     return chosen
 
 
-def _scope(graph: Graph, superlayer: str) -> Scope:
-    for scope in graph.scopes:
-        if isinstance(scope, SuperLayer) and scope.address == superlayer:
-            return scope
-    superlayers(graph, superlayer)
-    raise KeyError(superlayer)
+@final
+class Places:
+    """The places of a graph, found with one scan of it for all super-layers."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.scopes = {s.address: s for s in graph.scopes if isinstance(s, SuperLayer)}
+        self.order = {node: i for i, node in enumerate(graph.nodes())}
+        self.made = {node.address: node for node in self.order if len(node.outputs) == 1}
+        self.flattens = any(node.op.name == "flatten" for node in self.order)
+        self.inside: dict[str, list[Node]] = {address: [] for address in self.scopes}
+        for node in self.order:
+            if not node.rebinds and (holder := _holder(node)) is not None:
+                self.inside[holder.address].append(node)
+        self.names: dict[str, dict[Value, str]] = {address: {} for address in self.scopes}
+        self.labels: dict[str, dict[Value, str]] = {address: {} for address in self.scopes}
+        self._name_all()
+
+    def _name_all(self) -> None:
+        """The simplest name of each value within its super-layer, and the simplest label."""
+        unlabelled = {
+            s.address for s in self.graph.scopes if isinstance(s, Call) and not s.labelled
+        }
+        for address, own in self.graph.points.items():
+            owner = self._owner(address)
+            rest = address[len(owner) + 1 :]
+            if not owner or not rest or rest.rpartition(".")[2] == "in" or "[" in rest:
+                continue
+            value = self.graph.own(own)
+            _keep_simplest(self.names[owner], value, rest)
+            if address not in unlabelled:
+                _keep_simplest(self.labels[owner], value, rest)
+
+    def _owner(self, address: str) -> str:
+        """The super-layer that an address is in: `path.0` of `path.0.c2`."""
+        first, _, rest = address.partition(".")
+        indexed = f"{first}.{rest.partition('.')[0]}"
+        return next((a for a in (first, indexed) if a in self.scopes), "")
+
+    def of(self, superlayer: str, at: At) -> list[Place]:
+        """See `block_ends`."""
+        if superlayer not in self.scopes:
+            superlayers(self.graph, superlayer)  # says what there is
+        found = list(_Finder(self, superlayer).places(at))
+        taken = 0
+        for index, place in enumerate(found):
+            if place.depth:
+                taken += 1
+                found[index] = replace(place, depth=taken)
+        if not taken:
+            raise _none_taken(self.scopes[superlayer], at, found)
+        return found
+
+    def main(self, superlayer: str) -> list[Node]:
+        """The layers of a super-layer before its tail, in topological order."""
+        inside = self.inside[superlayer]
+        starts = [n for n in inside if n.op.name == "flatten"]
+        if not starts and not self.flattens:
+            starts = [n for n in inside if n.op.name in ("linear", "maxout") and _is_dense(n)]
+        if not starts:
+            return inside
+        tail = {starts[-1]}
+        for node in inside:
+            if any(value.node in tail for value in node.inputs):
+                tail.add(node)
+        return [node for node in inside if node not in tail]
+
+    def name(self, superlayer: str, value: Value) -> str:
+        """The address by which a value can be named: its point, else that of its layer."""
+        value = self.graph.own(value)
+        entry = f"{superlayer}.in"
+        if value in self.names[superlayer]:
+            return f"{superlayer}.{self.names[superlayer][value]}"
+        enters = entry in self.graph.points and self.graph.own(self.graph.points[entry]) is value
+        return entry if enters else value.node.address
 
 
-def _none_taken(graph: Graph, superlayer: str, at: At, found: list[Place]) -> Exception:
-    told = f"`{written(superlayer)}` has no place that `{at}` takes"
+def _keep_simplest(names: dict[Value, str], value: Value, name: str) -> None:
+    if value not in names or name.count(".") < names[value].count("."):
+        names[value] = name
+
+
+def _holder(node: Node) -> SuperLayer | None:
+    """The super-layer whose body holds a layer; an argument stands before the body."""
+    inner: Scope | None = None
+    for scope in node.scope.chain() if node.scope else ():
+        if isinstance(scope, SuperLayer):
+            return None if isinstance(inner, Argument) else scope
+        inner = scope
+    return None
+
+
+def _none_taken(scope: Scope, at: At, found: list[Place]) -> DiagnosticError:
+    told = f"`{written(scope.address)}` has no place that `{at}` takes"
     refused = "; ".join(f"`{p.name}` {p.reason}" for p in found[:3])
     return fail(
-        "no-block-end", told, span=_scope(graph, superlayer).span,
+        "no-block-end", told, span=scope.span,
         help=(f"refused were {refused}; " if refused else "")
         + "label a place and name it: `at=[p1]`",
     )  # fmt: skip
@@ -147,13 +224,13 @@ def _none_taken(graph: Graph, superlayer: str, at: At, found: list[Place]) -> Ex
 class _Finder:
     """Looks for the places of one super-layer."""
 
-    def __init__(self, graph: Graph, scope: Scope) -> None:
-        self._graph = graph
-        self._scope = scope
-        self._main = _main(graph, scope)
+    def __init__(self, places: Places, superlayer: str) -> None:
+        self._places = places
+        self._graph = places.graph
+        self._scope = places.scopes[superlayer]
+        self._main = places.main(superlayer)
         self._held = set(self._main)
-        self._order = {node: i for i, node in enumerate(graph.nodes())}
-        self._labels = self._all_labels()
+        self._labels = places.labels[superlayer]
 
     def places(self, at: At) -> Iterator[Place]:
         if isinstance(at, str) and at in RULES:
@@ -191,7 +268,7 @@ class _Finder:
                     seen[value] = self._place(value, "is a sum itself", 0)
                 elif value.node in self._held:
                     seen[value] = self._place(value, "goes into a sum", 1)
-        yield from sorted(seen.values(), key=lambda place: self._order[place.value.node])
+        yield from sorted(seen.values(), key=lambda place: self._places.order[place.value.node])
 
     def _combined(self) -> Iterator[Place]:
         cuts = self._cuts()
@@ -213,17 +290,17 @@ class _Finder:
                 yield self._place(value, "ends its resolution", 1)
 
     def _labelled(self) -> Iterator[Place]:
-        for value, rest in sorted(
-            self._labels.items(), key=lambda pair: self._order.get(pair[0].node, -1)
-        ):
-            if "." not in rest and value.node in self._order:
+        order = self._places.order
+        for value, rest in sorted(self._labels.items(), key=lambda pair: order[pair[0].node]):
+            if "." not in rest:
                 yield Place(self._scope.address, value, rest, "has a label", 1)
 
     def _named(self, name: str) -> Place:
         bare = re.sub(r"\[(\d+)\]", r".\1", name)
         bare = bare.removeprefix(f"{self._scope.address}.")
         address = f"{self._scope.address}.{bare}"
-        own = self._graph.points.get(address) or self._made_at(address)
+        made = self._places.made.get(address)
+        own = self._graph.points.get(address) or (made.output if made else None)
         if own is not None:
             return Place(self._scope.address, self._graph.own(own), bare, "was named", 1)
         head = f"{self._scope.address}."
@@ -236,12 +313,6 @@ class _Finder:
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------- layers
-
-    def _made_at(self, address: str) -> Value | None:
-        for node in self._graph.nodes():
-            if node.address == address and len(node.outputs) == 1:
-                return node.output
-        return None
 
     def _place(self, value: Value, reason: str, depth: int) -> Place:
         name = self._labels.get(value) or value.node.address.removeprefix(f"{self._scope.address}.")
@@ -296,60 +367,16 @@ class _Finder:
             until = max([until, *(last.get(v, -1) for v in node.outputs)])
         return found
 
-    def _all_labels(self) -> dict[Value, str]:
-        """The simplest written label of each value."""
-        head = f"{self._scope.address}."
-        made = {s.address for s in self._graph.scopes if isinstance(s, Call) and not s.labelled}
-        found: dict[Value, str] = {}
-        for address, own in self._graph.points.items():
-            rest = address.removeprefix(head)
-            is_entry = rest.rpartition(".")[2] == "in" or "[" in rest
-            if not address.startswith(head) or is_entry or address in made:
-                continue
-            value = self._graph.own(own)
-            if value not in found or rest.count(".") < found[value].count("."):
-                found[value] = rest
-        return found
-
 
 def has_tail(graph: Graph, superlayer: str) -> bool:
     """Whether a super-layer ends with the tail of the network."""
-    scope = _scope(graph, superlayer)
-    return len(_main(graph, scope)) < len(_inside(graph, scope))
-
-
-def _inside(graph: Graph, scope: Scope) -> list[Node]:
-    """The layers in the body of a super-layer, in topological order."""
-    order = (n for n in graph.nodes() if not n.rebinds)
-    return [n for n in order if n.scope and scope in _bodies(n.scope)]
-
-
-def _main(graph: Graph, scope: Scope) -> list[Node]:
-    """The layers of a super-layer before its tail, in topological order."""
-    inside = _inside(graph, scope)
-    starts = [n for n in inside if n.op.name == "flatten"]
-    if not starts and all(n.op.name != "flatten" for n in graph.nodes()):
-        starts = [n for n in inside if n.op.name in ("linear", "maxout") and _is_dense(n)]
-    if not starts:
-        return inside
-    tail = {starts[-1]}
-    for node in inside:
-        if any(value.node in tail for value in node.inputs):
-            tail.add(node)
-    return [node for node in inside if node not in tail]
+    places = Places(graph)
+    return len(places.main(superlayer)) < len(places.inside[superlayer])
 
 
 def _is_dense(node: Node) -> bool:
     """Whether a layer takes vectors: `maxout` is also a convolution."""
     return not _size(node.output)
-
-
-def _bodies(scope: Scope) -> Iterator[Scope]:
-    """The scopes whose bodies hold what stands in `scope`; an argument stands before the body."""
-    chain = list(scope.chain())
-    for inner, outer in zip([None, *chain], chain, strict=False):
-        if not isinstance(inner, Argument):
-            yield outer
 
 
 def _size(value: Value) -> int:

@@ -15,10 +15,10 @@ from typing import Literal, final
 from xgraph.build.names import written
 from xgraph.build.write import layer_text, value_text
 from xgraph.diagnostics import fail
-from xgraph.ir.graph import Graph, Value
+from xgraph.ir.graph import Graph
 from xgraph.ops import OPS
 from xgraph.passes.contract import Pass, option, register
-from xgraph.passes.places import Place, aligned, superlayers
+from xgraph.passes.places import Place, Places, aligned, superlayers
 from xgraph.passes.redeclare import declarations, redeclared, with_declarations
 
 _PREDICTED = ("conv", "deconv", "linear", "depthwise", "sepconv", "maxout")
@@ -100,7 +100,7 @@ class RouteStreams(Pass):
     def _lines(
         self, graph: Graph, chosen: list[str], rows: list[list[Place]], labels: list[str]
     ) -> Iterator[str]:
-        starred = _Starred(chosen, superlayers(graph))
+        starred, places = _Starred(chosen, superlayers(graph)), Places(graph)
         entry = self.kind == "cc" if self.entry is None else self.entry
         if entry:
             yield self._line(_shared_input(graph, chosen), starred.all([f"{a}.in" for a in chosen]))
@@ -108,7 +108,7 @@ class RouteStreams(Pass):
             targets = starred.all([place.address for place in row])
             if self._stands_in:
                 _check_alike(row)
-                yield self._line(_sources(graph, row, starred, labels), targets, row)
+                yield self._line(_sources(places, row, starred, labels), targets, row)
             else:
                 yield self._line(targets, "")
 
@@ -154,7 +154,7 @@ def _shared_input(graph: Graph, chosen: Sequence[str]) -> str:
     )  # fmt: skip
 
 
-def _sources(graph: Graph, row: Sequence[Place], starred: _Starred, labels: list[str]) -> str:
+def _sources(places: Places, row: Sequence[Place], starred: _Starred, labels: list[str]) -> str:
     """What flows into the layers of a row, which a router replaces."""
     for place in row:
         if place.value.node.op.name not in _PREDICTED:
@@ -166,26 +166,12 @@ def _sources(graph: Graph, row: Sequence[Place], starred: _Starred, labels: list
                 help="name the layer itself: `at=[c1, c3]`",
             )
     read = [place.value.node.inputs[0] for place in row]
-    own = {graph.own(value) for value in read}
+    own = {places.graph.own(value) for value in read}
     if len(own) == 1:
-        return _shared_input(graph, [place.superlayer for place in row])
-    return starred.all([_name_of(graph, v, p, labels) for v, p in zip(read, row, strict=True)])
-
-
-def _name_of(graph: Graph, value: Value, place: Place, labels: list[str]) -> str:
-    """The address of a value within a super-layer; its layer gets a label if it has none."""
-    own = graph.own(value)
-    head = f"{place.superlayer}."
-    names = [
-        a for a, v in graph.points.items()
-        if a.startswith(head) and "[" not in a and graph.own(v) is own
-    ]  # fmt: skip
-    found = [a for a in names if not a.endswith(".in") or a == f"{head}in"]
-    if found:
-        labels.append(min(found, key=lambda a: (a.count("."), a)))
-        return labels[-1]
-    labels.append(own.node.address)
-    return own.node.address
+        return _shared_input(places.graph, [place.superlayer for place in row])
+    names = [places.name(p.superlayer, v) for v, p in zip(read, row, strict=True)]
+    labels += names
+    return starred.all(names)
 
 
 def _width(place: Place) -> int:

@@ -8,7 +8,7 @@ from pages import ROOT
 import xgraph
 from xgraph.diagnostics import DiagnosticError
 from xgraph.passes import aligned, block_ends
-from xgraph.passes.places import RULES
+from xgraph.passes.places import Places
 
 
 def taken(example: str, rule: str) -> list[str]:
@@ -81,16 +81,10 @@ def test_names_are_found_and_others_refused() -> None:
     assert raised.value.diagnostics[0].id == "unknown-place"
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_a_value_of_several_parts_is_no_place(rule: str) -> None:
-    text = "network n\nmodality x: [4, 8, 8]\n"
-    text += (
-        "superlayer a(x) { split([1, 3]) -> concat -> maxpool(2); conv(2, 3) -> relu }\noutput a\n"
-    )
-    graph = xgraph.parse(text)
-    try:
-        found = block_ends(graph, "a", rule)
-    except DiagnosticError as error:
-        assert error.diagnostics[0].id == "no-block-end"  # noqa: PT017
-    else:
-        assert all(len(place.value.node.outputs) == 1 for place in found)
+def test_a_value_of_several_parts_is_no_place() -> None:
+    text = "network n\nmodality x: [4, 8, 8]\nsuperlayer a(x) {\n"
+    text += "  split([1, 3]) -> concat -> maxpool(2)\n  p: conv(2, 3)\n  relu -> tanh\n}\n"
+    text += "output a\n"
+    places = Places(xgraph.parse(text))
+    found = {rule: [p.name for p in places.of("a", rule)] for rule in ("combined", "labels")}
+    assert found == {"combined": ["concat1", "maxpool1"], "labels": ["p"]}
