@@ -208,7 +208,7 @@ def _unlabelled(graph: Graph) -> set[str]:
 
 
 def _layers(graph: Graph, common: Iterable[str]) -> _Facts:
-    heads = set(common) | {""}
+    shown, bodied = {*common, ""}, _bodied(graph)
     made = (graph.own(value).node for value in graph.outputs.values())
     ends = {node for node in made if _stands_in(node, scopes.Output)}
     found: dict[str, str] = {}
@@ -216,7 +216,7 @@ def _layers(graph: Graph, common: Iterable[str]) -> _Facts:
         hidden = node.rebinds or node.op in (ENTER, LEAVE, None) or node.op.name == "input"
         hooked = _stands_in(node, scopes.Connect, scopes.Route) or node in ends
         head = _owner(node.address)
-        if not hidden and not hooked and (head in heads or head not in _bodied(graph)):
+        if not hidden and not hooked and (head in shown or head not in bodied):
             found[written(node.address)] = _applied(graph, node)
     return found
 
