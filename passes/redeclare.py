@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from xgraph.build import Limits, build_source, unbuild
+from xgraph.build import MADE, build_source, unbuild
 from xgraph.diagnostics import Report, did_you_mean, fail
 from xgraph.grammar import format_document, parse, parse_expression, parts, rewritten
 from xgraph.grammar import tree as t
@@ -23,16 +23,13 @@ Edit = Callable[[t.Document], t.Document]
 D = TypeVar("D", bound="t.Declaration")
 T = TypeVar("T", bound=t.Tree)
 
-_LIMITS = Limits(nodes=10**7, steps=10**8, repeat=10**6)
-"""What a pass makes is bounded by what it was given, which had limits of its own."""
-
 
 def redeclared(graph: Graph, edit: Edit, step: str, labels: Iterable[str] = ()) -> Graph:
     """The graph of `graph`'s text after `edit`. `step` says in diagnostics where that text is
     from; `labels` are layers that the edit names."""
     text = format_document(edit(document_of(graph, labels)))
     report = Report()
-    made = build_source(Source(f"{graph.name} after {step}", text), report=report, limits=_LIMITS)
+    made = build_source(Source(f"{graph.name} after {step}", text), report=report, limits=MADE)
     report.raise_errors()
     return made
 
@@ -96,13 +93,14 @@ def replaced(document: t.Document, old: t.Tree, *new: t.Declaration) -> t.Docume
     """`document` with other declarations in the place of one, also within `each`."""
 
     def visit(part: t.Tree) -> t.Tree:
-        held = getattr(part, "declarations", None)
-        if not held or all(d is not old for d in held):
+        if not isinstance(part, (t.Document, t.Each)):
+            return part
+        if all(declaration is not old for declaration in part.declarations):
             return part
         changed: list[t.Declaration] = []
-        for declaration in held:
+        for declaration in part.declarations:
             changed += new if declaration is old else (declaration,)
-        return replace(part, declarations=tuple(changed))  # type: ignore[call-arg]
+        return replace(part, declarations=tuple(changed))
 
     return rewritten(document, visit)
 

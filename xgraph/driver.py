@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final, get_args
 import numpy as np
 
 from xgraph import weights as weight_files
-from xgraph.build import Limits, build_file, build_source, unbuild
+from xgraph.build import MADE, Limits, build_file, build_source, unbuild
 from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError, Report, fail
 from xgraph.files import decode, keep, named, read_text, same_file, write_whole
 from xgraph.given import arrays_of, integer, kind_of, one_of, plain_settings
@@ -422,7 +422,7 @@ def verify_fully(graph: Graph, step: str) -> None:
     verify_or_raise(graph, step)
     verify_or_raise(lower(graph), f"lower after {step}")
     text = unbuild(graph)
-    again = build_source(Source(f"{graph.name} after {step}", text))
+    again = build_source(Source(f"{graph.name} after {step}", text), limits=MADE)
     if canonical(again) != canonical(graph):
         raise InternalError(step, "its text is another network", text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import index
-from typing import Any, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +36,9 @@ def one_of(name: str, value: object, words: tuple[str, ...]) -> None:
 
 def integer(name: str, value: object) -> int:
     """An option that is an integer, numpy's too."""
-    try:
-        return index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise fail("bad-option", f"`{name}` is an integer, not {kind_of(value)}") from None
+    if isinstance(value, SupportsIndex):
+        return index(value)
+    raise fail("bad-option", f"`{name}` is an integer, not {kind_of(value)}")
 
 
 # ---------------------------------------------------------------------------------- settings

@@ -9,7 +9,7 @@ from xgraph.build.declare import Declarer
 from xgraph.build.digest import call_digests
 from xgraph.build.loader import Loader, a_space, inlined
 from xgraph.build.lookup import seem_declared
-from xgraph.build.model import Halt, Limits
+from xgraph.build.model import MADE, Halt, Limits
 from xgraph.build.settings import read_settings
 from xgraph.build.state import State
 from xgraph.build.unbuild import unbuild
@@ -24,6 +24,7 @@ from xgraph.ir.graph import Graph
 from xgraph.source import Source
 
 __all__ = [
+    "MADE",
     "Limits",
     "build_document",
     "build_file",

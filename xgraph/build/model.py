@@ -202,3 +202,7 @@ class Limits:
     """Blocks within blocks."""
     weights: int = 2**33
     """Numbers in the parameters of layers."""
+
+
+MADE = Limits(nodes=10**7, steps=10**8, repeat=10**6)
+"""Of a text that is made of a graph, which had limits of its own when it was read."""
