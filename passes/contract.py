@@ -22,7 +22,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
-from importlib.metadata import entry_points
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Literal, TypeAlias, Union, final, get_args, get_origin
 from typing import get_type_hints as type_hints
@@ -229,6 +228,8 @@ def _installed() -> tuple[tuple[str, type[Pass]], ...]:
 
 
 def _load_installed() -> Iterator[tuple[str, type[Pass]]]:
+    from importlib.metadata import entry_points
+
     for entry in entry_points(group=GROUP):
         try:
             kind = entry.load()

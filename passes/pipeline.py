@@ -110,6 +110,8 @@ class _Parser:
         self._report = report
         self._words = list(self._cut(text))
         self._at = 0
+        self._broken = False
+        """Whether the text cannot be read on from here."""
 
     def _cut(self, text: str) -> Iterator[_Word]:
         for match in _TOKEN.finditer(text):
@@ -120,13 +122,13 @@ class _Parser:
     def run(self) -> Iterator[Pass]:
         if not self._words:
             self._error("empty-pipeline", "the pipeline names no pass", self._end())
-        while self._words and not self._report.errors:
+        while self._words and not self._broken:
             step = self._pass()
             if step is not None:
                 yield step
             if self._at == len(self._words):
                 return
-            if self._take(",") is None:
+            if not self._broken and self._take(",") is None:
                 self._unexpected("a `,` between passes")
 
     def _pass(self) -> Pass | None:
@@ -138,11 +140,11 @@ class _Parser:
         if kind is None:
             self._error("unknown-pass", f"no pass is called `{word.text}`", word.span, near)
             return None
-        return None if self._report.errors else self._made(kind, word, given)
+        return None if self._broken else self._made(kind, word, given)
 
     def _options(self) -> dict[str, tuple[_Word, _Word]]:
         found: dict[str, tuple[_Word, _Word]] = {}
-        while not self._report.errors and self._take("}") is None:
+        while not self._broken and self._take("}") is None:
             self._take(",")
             name = self._next("word", "an option, or `}`")
             if name is None or self._equals() is None:
@@ -165,7 +167,7 @@ class _Parser:
         self, kind: type[Pass], word: _Word, given: dict[str, tuple[_Word, _Word]]
     ) -> Pass | None:
         known = {option.name: option for option in options(kind)}
-        values = {}
+        values, before = {}, len(self._report)
         for name, value in given.values():
             if name.text not in known:
                 self._unknown(kind, name, known)
@@ -178,7 +180,7 @@ class _Parser:
             if option.required and option.name not in given:
                 told = f"`{kind.name}` needs `{option.name}`: {option.doc}"
                 self._error("missing-option", told, word.span, f"for example `{kind.example}`")
-        return None if self._report.errors else self._checked(kind, values, word)
+        return self._checked(kind, values, word) if len(self._report) == before else None
 
     def _checked(self, kind: type[Pass], values: dict[str, Any], word: _Word) -> Pass | None:
         try:
@@ -214,6 +216,7 @@ class _Parser:
         return word
 
     def _unexpected(self, wanted: str) -> None:
+        self._broken = True
         if self._at < len(self._words):
             word = self._words[self._at]
             told = f"`{self._source.text[word.span.start : word.span.end]}` stands here"

@@ -35,6 +35,8 @@ class SetAttribute(Pass):
                 span=node.span, help=did_you_mean(self.attribute, known) or f"it has {listed}",
             )  # fmt: skip
         value = read_settings((f"{self.attribute}={self.value}",))[self.attribute]
+        if node.attrs[self.attribute] == value:
+            return graph
         try:
             new.set_attrs(node, **{self.attribute: value})
             new.infer()

@@ -90,6 +90,17 @@ def test_mistakes_have_a_place(text: str, id: str) -> None:  # noqa: A002
     assert first.label is not None
 
 
+def test_every_mistake_of_a_pipeline_is_told() -> None:
+    with pytest.raises(DiagnosticError) as raised:
+        Pipeline.parse("xsertoin,xsertion{alfa=1 beta=no},multipath{paths=x}")
+    assert [d.id for d in raised.value.diagnostics] == [
+        "unknown-pass",
+        "unknown-option",
+        "bad-option",
+        "bad-option",
+    ]
+
+
 @given(st.text(alphabet='abx{}[],="0 .', max_size=30))
 def test_any_text_is_a_pipeline_or_a_mistake(text: str) -> None:
     with contextlib.suppress(DiagnosticError):
