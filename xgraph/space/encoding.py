@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TypeAlias, final
 
+from xgraph.diagnostics import InternalError
 from xgraph.space.algebra import Leaf, Numbers, Options, Pick, Product, Region, Repeated
 
 Encoding: TypeAlias = "dict[str, Numbers]"
@@ -53,7 +54,7 @@ def numbers(region: Region, pick: Pick) -> Numbers:
             return tuple(numbers(part, inner) for part, inner in zip(parts, pick, strict=True))
         case Repeated(part=part):
             return tuple(numbers(part, inner) for inner in pick)
-    raise NotImplementedError(f"numbers of {region}")
+    raise InternalError("space", f"{region} has no numbers")
 
 
 def decoded(space: Product, encoding: Encoding) -> Pick:

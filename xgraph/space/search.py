@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import final
 
+from xgraph.diagnostics import InternalError
 from xgraph.ir.graph import Graph, Node
 from xgraph.space.algebra import Leaf, Options, Pick, Product, Region, Repeated
 
@@ -86,7 +87,7 @@ class Search:
                 full = (*pick, *region.cover(0)[len(pick) :])
                 rows = self._each((part,) * most, full, whole)
                 return self._best([rows[:count] for count in range(least, most + 1)], whole)
-        raise NotImplementedError(f"a search in {region}")
+        raise InternalError("space", f"{region} cannot be searched")
 
     def _any(self, region: Region, whole: Callable[[Pick], Pick]) -> Pick:
         return self._best(map(region.unrank, range(region.size)), whole)

@@ -185,23 +185,19 @@ class Space:
 
     def _unique(self, count: int, rng: Random) -> Iterator[Sample]:
         seen: set[str] = set()
-        drawn: set[str] = set()
-        stale = 0
+        digests: dict[str, str] = {}
+        stale, patience = 0, self.size if self._is_listed else _STALE
         for sample in self._candidates(rng):
-            if len(seen) == count:
-                return
+            if len(seen) == count or stale == patience:
+                break
+            encoding = self.encode(sample)
+            if encoding not in digests:
+                digests[encoding] = canonical(sample.graph())
             stale += 1
-            if self.encode(sample) in drawn:
-                digest = ""
-            else:
-                drawn.add(self.encode(sample))
-                digest = canonical(sample.graph())
-            if digest and digest not in seen:
-                seen.add(digest)
+            if digests[encoding] not in seen:
+                seen.add(digests[encoding])
                 stale = 0
                 yield sample
-            if stale == _STALE and (self.size > _FEW or self.region.is_weighted):
-                break
         if len(seen) < count:
             raise fail(
                 "too-few-networks",
@@ -210,9 +206,14 @@ class Space:
                 help=f"the space has {self.size_text} encodings, and several may be one network",
             )
 
+    @property
+    def _is_listed(self) -> bool:
+        """Whether networks are taken one after the other rather than drawn."""
+        return self.size <= _FEW and not self.region.is_weighted
+
     def _candidates(self, rng: Random) -> Iterator[Sample]:
         """Every network of a small space in a random order; draws from a large one."""
-        if self.size <= _FEW and not self.region.is_weighted:
+        if self._is_listed:
             numbers = list(range(self.size))
             rng.shuffle(numbers)
             return (self._numbered(number) for number in numbers)
