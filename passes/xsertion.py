@@ -147,8 +147,9 @@ class _Plan:
         net = _only(graph, options.net)
         if options.connection is not None:
             _check_block(graph, options.connection)
+        document = document_of(graph)
         _check_plain(graph, net)
-        _check_tail(graph, net)
+        _check_tail(graph, document, net)
         if f"{net}.in" not in graph.points:
             raise _unfit(graph, net)
         joint = graph.own(graph.points[f"{net}.in"])
@@ -158,8 +159,8 @@ class _Plan:
         if len(names) != len(modalities):
             told = f"there are {len(modalities)} modalities, and `to` names {len(names)}"
             raise fail("bad-option", told, origin="xsertion{to}")
-        inputs, let = _inputs(graph, net, joint, modalities)
-        powers = [n**options.alpha for n in measured]
+        inputs, let = _inputs(graph, document, net, joint, modalities)
+        powers = [(n / max(measured)) ** options.alpha for n in measured]
         shares = tuple(power / sum(powers) for power in powers)
         plan = _Plan(net, names, inputs, let, measured, shares, options)
         if not options.match:
@@ -169,8 +170,9 @@ class _Plan:
 
     def weight(self, i: int, j: int) -> float:
         """Eq. 2"""
-        beta, n = self.options.beta, self.informativeness
-        return float(n[i] ** beta / (n[i] ** beta + n[j] ** beta))
+        most = max(self.informativeness[i], self.informativeness[j])  # no power of it is 0
+        a, b = (float((self.informativeness[k] / most) ** self.options.beta) for k in (i, j))
+        return a / (a + b)
 
     def lanes(self, document: t.Document, count: int | None = None) -> t.Document:
         """`document` with the first `count` super-layers, or all, in place of the joint one."""
@@ -268,7 +270,8 @@ def _modalities(graph: Graph, joint: Value, net: str) -> list[str]:
         value = graph.own(value.node.inputs[0])
     node = value.node
     parts = [graph.own(v) for v in node.inputs] if node.op.name == "concat" else []
-    if len(parts) > 1 and all(part.node.op.name == "input" for part in parts):
+    by_channel = bool(parts) and node.resolved["axis"] == 0
+    if by_channel and len(parts) > 1 and all(part.node.op.name == "input" for part in parts):
         return [part.node.address for part in parts]
     if node.op.name == "input":
         told = f"`{node.address}` is one input, and a modality needs one of its own"
@@ -298,12 +301,11 @@ def _measured(graph: Graph, modality: str) -> float:
 
 
 def _inputs(
-    graph: Graph, net: str, joint: Value, modalities: Sequence[str]
+    graph: Graph, document: t.Document, net: str, joint: Value, modalities: Sequence[str]
 ) -> tuple[tuple[t.Expression, ...], t.Let | None]:
     """What each super-layer takes: its modality, or its part of what they were made into."""
     if joint.node.op.name == "concat":
         return tuple(map(name, modalities)), None
-    document = document_of(graph)
     (given,) = next(d for d in held(document, t.SuperLayer) if named(d) == net).arguments
     let = None
     if not isinstance(given, t.Name):
@@ -311,7 +313,7 @@ def _inputs(
         given = let.name
     ends = [0]
     for modality in modalities:
-        ends.append(ends[-1] + int(graph.inputs[modality].type.features[0]))  # type: ignore[arg-type]
+        ends.append(ends[-1] + _channels(graph.inputs[modality], modality))
     return tuple(
         expression(f"{format_tree(given)} -> slice({a}, {b})", "xsertion")
         for a, b in pairwise(ends)
@@ -339,9 +341,8 @@ def _parted(document: t.Document, body: t.Body) -> tuple[t.Body, t.Body | None]:
     )
 
 
-def _check_tail(graph: Graph, net: str) -> None:
+def _check_tail(graph: Graph, document: t.Document, net: str) -> None:
     """A tail that stands within a block cannot be shared."""
-    document = document_of(graph)
     body = body_of(next(d for d in held(document, t.SuperLayer) if named(d) == net))
     main, tail = _parted(document, body)
     labels = [s.label.name.name for s in main.statements if isinstance(s, t.Stage) and s.label]
@@ -426,9 +427,17 @@ def _holders(node: Node) -> Iterator[SuperLayer]:
 
 def _width(place: Place) -> int:
     """How many channels there are at a place."""
-    channels = place.value.type.features[0]
-    assert isinstance(channels, int)
-    return channels
+    return _channels(place.value, written(place.address))
+
+
+def _channels(value: Value, name: str) -> int:
+    channels = value.type.features[0] if value.type.features else None
+    if isinstance(channels, int):
+        return channels
+    raise fail(
+        "open-size", f"`{name}` has no known number of channels", span=value.node.span,
+        help="`xsertion` needs to know how many there are",
+    )  # fmt: skip
 
 
 def _lane_scale(graph: Graph, plan: _Plan) -> float:

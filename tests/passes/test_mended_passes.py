@@ -185,3 +185,23 @@ def test_differences_in_outputs_connections_and_their_order() -> None:
         xgraph.parse(text.replace("HOOKS", "\n".join(hooks))),
         xgraph.parse(text.replace("HOOKS", "\n".join(hooks[::-1]))),
     )
+
+
+def test_modalities_are_side_by_side_by_channel() -> None:
+    body = "p1: conv(8, 3) -> maxpool(2) -> conv(8, 3) -> relu\nflatten -> linear(2)"
+    above = joint(body).replace("concat(a, b)", "concat(a, b, axis=1)")
+    assert refused(above, "xsertion") == "unfit-network"
+    assert "superlayer" in xgraph.unbuild(xgraph.apply(joint(body), "xsertion"))
+
+
+def test_informativeness_to_a_high_power() -> None:
+    text = joint(
+        "p1: conv(8, 3) -> maxpool(2) -> conv(8, 3) -> relu\nflatten -> linear(2)"
+    ).replace("0.6", "1e-200")
+    assert "connect" in xgraph.unbuild(xgraph.apply(text, "xsertion{alpha=9 beta=9}"))
+
+
+def test_the_same_value_changes_nothing() -> None:
+    text = network("c1: conv(8, 3)")
+    (step,) = Pipeline.parse("set{layer=net.c1 attribute=dilation value=1}").passes
+    assert not step.run(xgraph.parse(text)).changed
