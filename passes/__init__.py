@@ -13,6 +13,7 @@ from xgraph.passes.contract import (
     PassResult,
     find_pass,
     known_passes,
+    load_passes,
     option,
     options,
     register,
@@ -30,6 +31,6 @@ from xgraph.passes.xsertion import Xsertion
 __all__ = [
     "ConnectStreams", "FunctionPass", "Insert", "Multipath", "Option", "Pass", "PassLike",
     "PassResult", "Pipeline", "Place", "RouteStreams", "SetAttribute", "Split", "Xsertion",
-    "aligned",
-    "block_ends", "find_pass", "known_passes", "lower", "option", "options", "register", "written",
+    "aligned", "block_ends", "find_pass", "known_passes", "load_passes", "lower", "option",
+    "options", "register", "written",
 ]  # fmt: skip

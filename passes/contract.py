@@ -18,17 +18,34 @@ to do gives back the very graph it was given.
 from __future__ import annotations
 
 import re
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
-from types import NoneType, UnionType
-from typing import Any, ClassVar, Literal, TypeAlias, Union, final, get_args, get_origin
+from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType, NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    TypeAlias,
+    Union,
+    final,
+    get_args,
+    get_origin,
+)
 from typing import get_type_hints as type_hints
 
-from xgraph.diagnostics import did_you_mean, fail
+from xgraph.diagnostics import DiagnosticError, did_you_mean, fail
+from xgraph.files import read_text
 from xgraph.ir.graph import Graph
 from xgraph.ir.verify import verify_or_raise
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "xgraph.passes"
 """The entry-point group in which packages bring passes of their own."""
@@ -203,40 +220,81 @@ _KNOWN: dict[str, type[Pass]] = {}
 
 
 def register(kind: type[Pass]) -> type[Pass]:
-    """Make a pass known by its name in pipelines; also a decorator."""
+    """Make a pass known by its name in pipelines; also a decorator.
+
+    `DiagnosticError` if another class has the name; the same class, read anew, takes its own place.
+    """
+    known = _KNOWN.get(kind.name)
+    if known is not None and _named(known) != _named(kind):
+        told = f"a pass is called `{kind.name}` already: {_named(known)}"
+        raise fail("duplicate-name", told, origin=_named(kind), help="give it another `name`")
     _KNOWN[kind.name] = kind
     return kind
 
 
+def _named(kind: type[Pass]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def load_passes(path: Path | str) -> None:
+    """Run a Python file that registers passes. `DiagnosticError` if it cannot be run."""
+    path = Path(path)
+    text = read_text(path).text
+    module = ModuleType(f"xgraph_passes_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses look it up there
+    known = dict(_KNOWN)
+    try:
+        exec(compile(text, str(path), "exec"), module.__dict__)
+    except DiagnosticError:
+        raise
+    except Exception as error:
+        lines = [f.lineno for f in extract_tb(error.__traceback__) if f.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        where = f"{path}:{line}" if line else str(path)
+        raise fail("bad-pass", f"{type(error).__name__}: {error}", origin=where) from error
+    if known == _KNOWN:
+        raise fail(
+            "bad-pass", "the file registers no pass", origin=str(path),
+            help="put `@register` before the class: `from xgraph.passes import register`",
+        )  # fmt: skip
+
+
 def known_passes() -> dict[str, type[Pass]]:
-    """The passes by name: xgraph's, registered ones, and those of installed packages."""
-    return {**_KNOWN, **dict(_installed())}
+    """The passes by name: xgraph's, registered ones, and those of installed packages.
+
+    `DiagnosticError` if one of these packages does not load.
+    """
+    return {**_KNOWN, **{name: _loaded(entry) for name, entry in _installed().items()}}
 
 
 def find_pass(name: str) -> tuple[type[Pass] | None, str | None]:
     """The pass of a name, or a word of help."""
-    known = known_passes()
-    if name in known:
-        return known[name], None
+    if name in _KNOWN:
+        return _KNOWN[name], None
+    installed = _installed()
+    if name in installed:
+        return _loaded(installed[name]), None
+    known = (*_KNOWN, *installed)
     listed = ", ".join(f"`{word}`" for word in known)
     return None, did_you_mean(name, known) or f"there are {listed}"
 
 
 @cache
-def _installed() -> tuple[tuple[str, type[Pass]], ...]:
-    return tuple(_load_installed())
-
-
-def _load_installed() -> Iterator[tuple[str, type[Pass]]]:
+def _installed() -> dict[str, EntryPoint]:
+    """The passes of installed packages; what xgraph or a file registered comes before them."""
     from importlib.metadata import entry_points
 
-    for entry in entry_points(group=GROUP):
-        try:
-            kind = entry.load()
-        except Exception as error:
-            told = f"the pass `{entry.name}` of an installed package does not load: {error}"
-            raise fail("bad-pass", told, origin=entry.value) from None
-        if not (isinstance(kind, type) and issubclass(kind, Pass)):
-            told = f"`{entry.value}` is not a pass"
-            raise fail("bad-pass", told, origin=entry.name, help="it must be a class of `Pass`")
-        yield entry.name, kind
+    return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in _KNOWN}
+
+
+def _loaded(entry: EntryPoint) -> type[Pass]:
+    try:
+        kind = entry.load()
+    except Exception as error:
+        told = f"the pass `{entry.name}` of an installed package does not load: {error}"
+        raise fail("bad-pass", told, origin=entry.value) from None
+    if not (isinstance(kind, type) and issubclass(kind, Pass)):
+        told = f"`{entry.value}` is not a pass"
+        raise fail("bad-pass", told, origin=entry.name, help="it must be a class of `Pass`")
+    return kind

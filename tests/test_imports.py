@@ -31,7 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "weights": BASE | {"files", "ir", "ops"},
     "samples": {"ir"},
     "build": CORE | {"grammar"},
-    "space": BASE | {"files", "grammar", "build", "ir", "ops"},
+    "space": BASE | {"files", "given", "grammar", "build", "ir", "ops"},
     "passes": CORE | {"grammar", "build"},
     "backends": CORE,
     "report": CORE | {"passes"},

@@ -16,7 +16,7 @@ import numpy as np
 from xgraph import weights as weight_files
 from xgraph.build import MADE, Limits, build_file, build_source, unbuild
 from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError, Report, fail
-from xgraph.files import decode, keep, named, read_text, same_file, write_whole
+from xgraph.files import decode, keep, named, read_network, same_file, write_whole
 from xgraph.given import arrays_of, integer, kind_of, one_of, plain_settings
 from xgraph.ir.canonical import canonical
 from xgraph.ir.graph import Graph, Level
@@ -431,7 +431,7 @@ def read_source(path: str) -> tuple[Source, Path]:
     """A text and the folder its `use`s are read from; `-` is the standard input."""
     if path == "-":
         return Source("<stdin>", decode(sys.stdin.buffer.read(), "<stdin>")), Path()
-    return read_text(path), Path(path).parent
+    return read_network(path), Path(path).parent
 
 
 __all__ = [

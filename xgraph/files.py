@@ -52,8 +52,8 @@ def same_file(a: FilePath, b: FilePath) -> bool:
         return False
 
 
-def read_text(path: FilePath) -> Source:
-    """The text at `path`, which must be UTF-8; a byte order mark before it is left out."""
+def read_network(path: FilePath) -> Source:
+    """The text of a network at `path`; a file that is none by its name is refused."""
     named(path)
     if Path(path).suffix.lower() in _MADE:
         raise fail(
@@ -62,6 +62,12 @@ def read_text(path: FilePath) -> Source:
             origin=os.fspath(path),
             help="give the `.xg` file that describes it",
         )
+    return read_text(path)
+
+
+def read_text(path: FilePath) -> Source:
+    """The text at `path`, which must be UTF-8; a byte order mark before it is left out."""
+    named(path)
     data = _read(path)
     if len(data) > MAX_TEXT:
         raise fail(

@@ -25,6 +25,7 @@ from xgraph.passes import (
     Xsertion,
     contract,
     known_passes,
+    load_passes,
     option,
     options,
     written,
@@ -212,6 +213,50 @@ def test_a_package_brings_passes(installed: Callable[[str], None]) -> None:
 @pytest.mark.parametrize("entry", ["calming:Clam", "calmness:Calm", "calming:option"])
 def test_a_package_whose_pass_does_not_load(installed: Callable[[str], None], entry: str) -> None:
     installed(entry)
+    assert Pipeline.parse("multipath").passes  # the others stand
     with pytest.raises(DiagnosticError) as raised:
-        Pipeline.parse("multipath")
+        Pipeline.parse("calm")
     assert raised.value.diagnostics[0].id == "bad-pass"
+
+
+# ------------------------------------------------------------------------------ files of one's own
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """Forgets what a test registers."""
+    known = dict(contract._KNOWN)
+    yield
+    contract._KNOWN.clear()
+    contract._KNOWN.update(known)
+
+
+REGISTERED = MODULE.replace("import Pass", "import register, Pass").replace(
+    "@dataclass(frozen", "@register\n@dataclass(frozen"
+)
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_file_brings_passes(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(REGISTERED)
+    load_passes(path)
+    load_passes(path)  # the same once more
+    assert str(Pipeline.parse("calm{rate=0.3}")) == "calm{rate=0.3}"
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = (", "mine.py:1"),
+        ("\nimport nothing_at_all", "mine.py:2"),
+        (MODULE, "registers no pass"),
+        (REGISTERED.replace("calm", "multipath"), "called `multipath` already"),
+    ],
+)
+def test_a_file_that_brings_none(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    with pytest.raises(DiagnosticError, match=told):
+        load_passes(path)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
+from pages import ROOT
 
 from xgraph import Space
 from xgraph.diagnostics import DiagnosticError
+from xgraph.source import Source
 
 CELLS = "cells: 1; layers: 2; width: 8; ops: conv(3), maxpool(3); activations: relu, tanh"
 
@@ -51,3 +57,36 @@ def test_no_more_networks_than_there_are_in_a_weighted_space() -> None:
     with pytest.raises(DiagnosticError) as raised:
         list(space.samples(100, unique=True))
     assert raised.value.diagnostics[0].id == "too-few-networks"
+
+
+HOLES = (
+    "network n\nmodality x: [3]\nsuperlayer a(x) { linear(choice(4, 8)) -> linear(2) }\noutput a\n"
+)
+
+
+@pytest.mark.parametrize("given", [3, {"choice1": "one"}, {"choice1": 1.5}, {"choice1": None}, [1]])
+def test_what_is_no_encoding(given: Any) -> None:
+    with pytest.raises(DiagnosticError, match="no encoding"):
+        Space.read(Source("s.xg", HOLES), Path()).decode(given)
+
+
+def test_rows_as_lists_and_arrays() -> None:
+    space = Space.load(ROOT / "examples" / "spaces" / "avmnist_mfas.xg")
+    sample = space.sample(3)
+    as_lists = {name: [list(row) for row in rows] for name, rows in sample.rows.items()}
+    as_arrays = {name: np.array(rows) for name, rows in sample.rows.items()}
+    for given in (sample.encoding, as_lists, as_arrays):
+        assert space.decode(given).encoding == sample.encoding
+
+
+def test_samples_of_another_space() -> None:
+    space = Space.read(Source("s.xg", HOLES), Path())
+    other = Space.load(ROOT / "examples" / "spaces" / "avmnist_mfas.xg").sample()
+    for use in (space.encode, space.vector, space.neighbours, lambda s: space.crossover(s, s)):
+        with pytest.raises(DiagnosticError, match=r"sample of .* is wanted"):
+            use(other)
+
+
+def test_a_negative_seed() -> None:
+    with pytest.raises(DiagnosticError, match="`seed`"):
+        Space.read(Source("s.xg", HOLES), Path()).sample(-1)

@@ -16,7 +16,7 @@ from xgraph.build.unbuild import unbuild
 from xgraph.build.wire import Wiring
 from xgraph.collector import paused
 from xgraph.diagnostics import Report
-from xgraph.files import read_text
+from xgraph.files import read_network
 from xgraph.grammar import parse
 from xgraph.grammar import tree as t
 from xgraph.grammar.holes import holes
@@ -44,7 +44,7 @@ def build_file(
 
     `settings` are values for its `param`s.
     """
-    source = read_text(Path(path))
+    source = read_network(Path(path))
     report = Report()
     graph = build_source(source, settings, report=report, folder=Path(path).parent, limits=limits)
     report.raise_errors()

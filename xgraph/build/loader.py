@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from xgraph.diagnostics import Diagnostic, DiagnosticError, Label, Report
-from xgraph.files import read_text
+from xgraph.files import read_network
 from xgraph.grammar import parse
 from xgraph.grammar import tree as t
 from xgraph.grammar.holes import holes
@@ -95,7 +95,7 @@ class Loader:
         self._loaded.add(path)
         try:
             name = Path(tree.span.source.name).parent / written
-            source = Source(str(name), read_text(path).text)
+            source = Source(str(name), read_network(path).text)
         except DiagnosticError as error:
             (first, *_) = error.diagnostics
             self._report.error(first.id, first.message, tree.path.span, help=first.help)

@@ -25,10 +25,16 @@ if TYPE_CHECKING:
     from xgraph.passes import Option, Pass
 
 
+load_option = click.option(
+    "--load", "loaded", metavar="PY", multiple=True, help="A Python file with passes of your own."
+)
+
+
 @click.command("apply", short_help="Apply passes to a network.")
 @click.argument("pipeline")
 @file_argument
 @click.option("-o", "--out", metavar="PATH", help="A .xg to write; else it is printed.")
+@load_option
 @set_option
 @limit_option
 @click.option("--print-after-all", is_flag=True, help="Print the network after each pass.")
@@ -39,6 +45,7 @@ def apply_(
     pipeline: str,
     file: str,
     out: str | None,
+    loaded: tuple[str, ...],
     settings: tuple[str, ...],
     limits: tuple[str, ...],
     print_after_all: bool,
@@ -51,10 +58,12 @@ def apply_(
     """
     from xgraph import driver
     from xgraph.build import unbuild
-    from xgraph.passes import Pipeline, written
+    from xgraph.passes import Pipeline, load_passes, written
 
     if out is not None and not out.endswith(".xg"):
         raise click.UsageError(f"-o {out}: a network is written to a .xg file")
+    for path in loaded:
+        load_passes(path)
     steps = Pipeline.parse(pipeline)
     given = read_graph(file, settings, limits)
 
@@ -87,17 +96,21 @@ def _write(out: Path, text: str, file: str) -> None:
 
 @click.command("passes", short_help="List the passes and their options.")
 @click.argument("name", required=False)
+@load_option
 @json_option
 @guarded
-def passes_(name: str | None, as_json: bool) -> None:
+def passes_(name: str | None, loaded: tuple[str, ...], as_json: bool) -> None:
     """List the passes, or tell all of one: NAME.
 
     Example: xgraph passes xsertion
     """
-    from xgraph.passes import find_pass, known_passes
+    from xgraph.passes import find_pass, known_passes, load_passes
 
-    chosen = known_passes()
-    if name is not None:
+    for path in loaded:
+        load_passes(path)
+    if name is None:
+        chosen = known_passes()
+    else:
         kind, near = find_pass(name)
         if kind is None:
             raise fail("unknown-pass", f"no pass is called `{name}`", origin=name, help=near)

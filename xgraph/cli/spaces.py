@@ -16,7 +16,10 @@ from xgraph.cli.common import file_argument, guarded, json_option
     "-n", "count", type=click.IntRange(1, 1_000_000), default=1, show_default=True,
     help="How many.",
 )  # fmt: skip
-@click.option("--seed", default=0, show_default=True, help="The same seed gives the same networks.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True,
+    help="The same seed gives the same networks.",
+)  # fmt: skip
 @click.option("-o", "--out", metavar="DIR", help="Where the files go: DIR/NAME_0000.xg and on.")
 @click.option("--unique", is_flag=True, help="No two that compute the same.")
 @json_option

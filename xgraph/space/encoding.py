@@ -7,10 +7,13 @@ decisions within an option follow it, where that option is taken.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TypeAlias, final
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from operator import index
+from typing import SupportsIndex, TypeAlias, final
 
 from xgraph.diagnostics import InternalError
+from xgraph.given import kind_of
 from xgraph.space.algebra import Leaf, Numbers, Options, Pick, Product, Region, Repeated
 
 Encoding: TypeAlias = "dict[str, Numbers]"
@@ -120,6 +123,25 @@ def spelt(taken: Numbers) -> str:
     if all(isinstance(part, tuple) for part in taken):
         return " ".join(map(spelt, taken))
     return f"({', '.join(map(spelt, taken))})"
+
+
+def given(encoding: object) -> Encoding:
+    """An encoding that a program hands in, as text, or as a dict of numbers and rows (tuples,
+    lists or arrays of them); `Strange` if it is none."""
+    if isinstance(encoding, str):
+        return read(encoding)
+    if not isinstance(encoding, Mapping):
+        raise Strange(f"it is {kind_of(encoding)}, and text or a dict is wanted")
+    return {str(name): _plain(taken, str(name)) for name, taken in encoding.items()}
+
+
+def _plain(taken: object, name: str) -> Numbers:
+    if isinstance(taken, SupportsIndex) and not isinstance(taken, bool):
+        with suppress(TypeError):  # an array of several numbers has `__index__` too
+            return index(taken)
+    if isinstance(taken, Iterable) and not isinstance(taken, (str, bytes)):
+        return tuple(_plain(part, name) for part in taken)
+    raise Strange(f"`{name}` takes numbers, or rows of them, not {kind_of(taken)}")
 
 
 def read(text: str) -> Encoding:

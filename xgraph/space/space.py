@@ -13,7 +13,8 @@ from typing import Any, final
 
 from xgraph.build import Limits, build_document, build_source, inlined
 from xgraph.diagnostics import DiagnosticError, Label, Report, fail
-from xgraph.files import read_text
+from xgraph.files import read_network
+from xgraph.given import integer, kind_of
 from xgraph.grammar import SYNTHETIC, format_document, parse
 from xgraph.grammar import tree as t
 from xgraph.ir.canonical import canonical
@@ -111,7 +112,7 @@ class Space:
         """The space of a file, or of a text (a string of several lines)."""
         if isinstance(space, str) and "\n" in space:
             return Space.read(Source("<text>", space), Path())
-        return Space.read(read_text(Path(space)), Path(space).parent)
+        return Space.read(read_network(Path(space)), Path(space).parent)
 
     @staticmethod
     def read(source: Source, folder: Path) -> Space:
@@ -172,13 +173,13 @@ class Space:
 
     def sample(self, seed: int | Random = 0) -> Sample:
         """A network by chance."""
-        rng = seed if isinstance(seed, Random) else Random(seed)
+        rng = _random(seed)
         return Sample(self, self.region.draw(rng))
 
     def samples(self, count: int, seed: int = 0, *, unique: bool = False) -> Iterator[Sample]:
         """Networks by chance, the same for the same seed. `unique`: no two of them compute the
         same; `DiagnosticError` once the space has no other."""
-        rng = Random(seed)
+        rng = _random(seed)
         if not unique:
             return (self.sample(rng) for _ in range(count))
         return self._unique(count, rng)
@@ -233,13 +234,12 @@ class Space:
 
     def encode(self, sample: Sample) -> str:
         """What `decode` makes the sample of again."""
-        return codes.write(codes.encoded(self.region, sample.pick))
+        return codes.write(codes.encoded(self.region, self._own(sample).pick))
 
     def decode(self, encoding: str | codes.Encoding) -> Sample:
         """The network of an encoding; `DiagnosticError` if there is none."""
         try:
-            rows = codes.read(encoding) if isinstance(encoding, str) else encoding
-            return Sample(self, codes.decoded(self.region, rows))
+            return Sample(self, codes.decoded(self.region, codes.given(encoding)))
         except codes.Strange as why:
             raise fail(
                 "bad-encoding",
@@ -250,16 +250,22 @@ class Space:
 
     def vector(self, sample: Sample) -> list[int]:
         """The encoding as integers, as many for every sample; 0 where nothing was decided."""
-        return self.region.vector(sample.pick)
+        return self.region.vector(self._own(sample).pick)
 
     def neighbours(self, sample: Sample) -> Iterator[Sample]:
         """Every network that differs in one decision."""
-        return (Sample(self, pick) for pick in self.region.neighbours(sample.pick))
+        return (Sample(self, pick) for pick in self.region.neighbours(self._own(sample).pick))
 
     def crossover(self, a: Sample, b: Sample, seed: int | Random = 0) -> Sample:
         """A network with each decision as in one of two."""
-        rng = seed if isinstance(seed, Random) else Random(seed)
-        return Sample(self, self.region.cross(a.pick, b.pick, rng))
+        picks = (self._own(a).pick, self._own(b).pick)
+        return Sample(self, self.region.cross(*picks, _random(seed)))
+
+    def _own(self, sample: Sample) -> Sample:
+        if isinstance(sample, Sample) and sample.space.region == self.region:
+            return sample
+        what = f"of `{sample.space.name}`" if isinstance(sample, Sample) else kind_of(sample)
+        raise fail("bad-option", f"a sample of `{self.name}` is wanted, and this is {what}")
 
     # ------------------------------------------------------------------------ membership
 
@@ -348,6 +354,16 @@ class Space:
         sites = [site for site in every_site(self.sites) if site.name in rows and not site.kind]
         told = [Label(site.hole.span, f"`{site.name}: {rows[site.name]}`") for site in sites]
         return told if len(told) <= TOLD else []
+
+
+def _random(seed: int | Random) -> Random:
+    """Python's generator takes the absolute value of a seed: -1 would be 1."""
+    if isinstance(seed, Random):
+        return seed
+    number = integer("seed", seed)
+    if number < 0:
+        raise fail("bad-option", f"`seed` is 0 or more, not {number}")
+    return Random(number)
 
 
 def _with_encoding(document: t.Document, encoding: str) -> t.Document:
