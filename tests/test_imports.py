@@ -40,8 +40,12 @@ ARROWS: dict[str, set[str]] = {
     "reference": CORE | {"build", "passes"},
     "driver": CORE | {"grammar", "build", "passes", "backends", "samples", "report", "space"},
     "arrays": CORE | {"driver"},
+    "recipe": BASE | {"files"},
+    "data": CORE | {"recipe"},
+    "train": CORE | {"data", "recipe", "build", "passes", "backends", "driver"},
     "cli": CORE
-    | {"grammar", "build", "space", "backends", "report", "driver", "arrays", "passes", "compare"},
+    | {"grammar", "build", "space", "backends", "report", "driver", "arrays", "passes", "compare"}
+    | {"data", "recipe", "train"},
 }
 """Each room, and those it may import: the front end, passes and backends never each other."""
 
@@ -53,7 +57,15 @@ HOMES = {
     "onnxruntime": {"backends.runtime"},
     "safetensors": {"weights"},
     "PIL": {"arrays"},
-    "torch": {"backends.torch", "driver"},
+    "torch": {"backends.torch", "driver", "train"},
+    "lightning_fabric": {"train"},
+    "torchmetrics": {"train"},
+    "matplotlib": {"train"},
+    "scipy": {"train"},
+    "sklearn": {"data"},
+    "datasets": {"data"},
+    "pydantic": {"recipe", "train"},
+    "yaml": {"recipe"},
 }
 """Libraries, and the only rooms that import them."""
 

@@ -148,3 +148,12 @@ def _arrays(path: FilePath, entries: list[tuple[str, dict[str, Any]]]) -> Weight
 def _from_bfloat16(data: bytes) -> Array:
     """A bfloat16 is the upper half of a float32."""
     return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+
+
+def metadata(path: FilePath) -> dict[str, str]:
+    """The texts that stand beside the arrays of a whole safetensors file."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    found: dict[str, str] = header.get("__metadata__", {})
+    return found

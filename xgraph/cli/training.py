@@ -1,0 +1,512 @@
+"""The commands that need data: train, eval, crossval, probe, recipes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import click
+
+from xgraph.cli.common import (
+    file_argument,
+    guarded,
+    json_option,
+    limit_option,
+    read_graph,
+    set_option,
+)
+from xgraph.diagnostics import fail
+
+if TYPE_CHECKING:
+    from xgraph.recipe import Recipe
+    from xgraph.train.checkpoint import Progress
+    from xgraph.train.evaluate import Evaluation
+
+data_option = click.option(
+    "--data", metavar="DATA", help="A folder, an .npz or Parquet file, or package.module:function."
+)
+recipe_option = click.option(
+    "--recipe", "-r", metavar="RECIPE", help="A YAML file, or a name that `xgraph recipes` lists."
+)
+override_option = click.option(
+    "--override", "overrides", multiple=True, metavar="KEY=VALUE",
+    help="Change a key of the recipe: optimizer.lr=0.01.",
+)  # fmt: skip
+leaks_option = click.option(
+    "--allow-leaks", is_flag=True, help="Take rows that two splits share as they are."
+)
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as of other programs."""
+
+
+def _recipe(recipe: str | None, overrides: tuple[str, ...], **short: Any) -> Recipe:
+    """A recipe with its overrides; those of short flags come last."""
+    from xgraph.recipe import read_recipe
+
+    flags = [
+        f"{key.replace('__', '.')}={value}" for key, value in short.items() if value is not None
+    ]
+    return read_recipe(recipe, [*overrides, *flags])
+
+
+def _needs_training() -> None:
+    from importlib.util import find_spec
+
+    for package in ("torch", "lightning_fabric", "torchmetrics", "pydantic", "yaml"):
+        if find_spec(package) is None:
+            raise fail(
+                "missing-extra", f"this needs the package `{package}`, which is not installed",
+                origin=package, help="pip install 'xgraph[train]'",
+            )  # fmt: skip
+
+
+@click.command("train", short_help="Train a network on data.")
+@click.argument("file", required=False)
+@data_option
+@recipe_option
+@override_option
+@click.option("-o", "--out", metavar="RUN", required=True, help="The folder of the training.")
+@click.option("--resume", is_flag=True, help="Go on with the training in RUN.")
+@click.option("--init", metavar="FILE", help="Weights to inherit from, by address and shape.")
+@click.option("--epochs", type=int, help="Short for --override epochs=N.")
+@click.option("--batch", type=int, help="Short for --override batch=N.")
+@click.option("--lr", type=float, help="Short for --override optimizer.lr=X.")
+@click.option("--seed", type=int, help="Short for --override seed=N.")
+@click.option("--precision", help="Short for --override precision=32|bf16|16.")
+@click.option("--fraction", type=float, default=1.0, help="Train on this share of every class.")
+@click.option("--save-every", type=float, default=30.0, metavar="SECONDS", show_default=True,
+              help="How often the state is saved; 0 is after every step.")  # fmt: skip
+@click.option(
+    "--accelerator", default="auto", show_default=True, help="Lightning's: cpu, cuda, mps."
+)
+@click.option("--devices", default="1", show_default=True, help="How many, or auto.")
+@click.option("--strategy", default="auto", show_default=True, help="Lightning's: ddp, fsdp, ...")
+@leaks_option
+@set_option
+@limit_option
+@guarded
+def train(
+    file: str | None,
+    data: str | None,
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    out: str,
+    resume: bool,
+    init: str | None,
+    epochs: int | None,
+    batch: int | None,
+    lr: float | None,
+    seed: int | None,
+    precision: str | None,
+    fraction: float,
+    save_every: float,
+    accelerator: str,
+    devices: str,
+    strategy: str,
+    allow_leaks: bool,
+    settings: tuple[str, ...],
+    limits: tuple[str, ...],
+) -> None:
+    """Train the network of FILE on data, into the folder RUN.
+
+    RUN gets the weights, an ONNX model, the metrics and curves, and all that made them. Ctrl-C ends
+    after the step and saves; `xgraph train --resume -o RUN` goes on.
+
+    Example: xgraph train net.xg --data digits/ --epochs 10 -o runs/a
+    """
+    _needs_training()
+    from xgraph.data import open_data
+    from xgraph.files import named
+    from xgraph.train.fit import Stopped
+    from xgraph.train.run import resume_run, same_network, start_run
+
+    folder = named(out, "output folder")
+    if resume:
+        _only_resume(data, recipe, overrides, init, epochs, batch, lr, seed, precision)
+        if file is not None and not same_network(folder, read_graph(file, settings, limits)):
+            raise fail(
+                "changed-network", "the training in this folder is of another network", origin=out,
+                help=f"`xgraph train --resume -o {out}` goes on with its own",
+            )  # fmt: skip
+        run = resume_run(folder)
+    else:
+        if file is None or data is None:
+            raise click.UsageError("give the network and --data, or --resume")
+        graph = read_graph(file, settings, limits)
+        told = _recipe(recipe, overrides, epochs=epochs, batch=batch, optimizer__lr=lr, seed=seed,
+                       precision=precision)  # fmt: skip
+        run = start_run(folder, graph, open_data(data), told, fraction=fraction,
+                        init=Path(init) if init else None, allow_leaks=allow_leaks)  # fmt: skip
+    if run.inherited:
+        click.echo(f"{init}: {run.inherited.summary()}")
+        _list_inherited(run.inherited)
+    splits = [s for s in (run.plan.train, run.plan.val, run.plan.test) if s is not None]
+    click.echo(", ".join(f"{len(s):,} rows of `{s.name}`" for s in splits))
+    for target in run.plan.feed.targets:
+        click.echo(f"{target.loss.kind} of `{target.output}` against `{target.column}`")
+    with _watching(sum(stage.epochs for stage in run.plan.recipe.each_stage())) as watch:
+        try:
+            found = run.train(
+                watch, save_every=save_every, accelerator=accelerator,
+                devices=int(devices) if devices.isdecimal() else devices, strategy=strategy,
+            )  # fmt: skip
+        except Stopped as stopped:
+            watch.close()
+            click.echo(f"{stopped}; go on with: xgraph train --resume -o {out}")
+            sys.exit(INTERRUPTED)
+    if found is not None:
+        click.echo(_told(found))
+    click.echo(
+        f"wrote {folder / 'weights.safetensors'}, {folder / 'model.onnx'} and what made them"
+    )
+
+
+def _only_resume(*given: Any) -> None:
+    if any(given):
+        raise click.UsageError("--resume goes on with what RUN holds: leave the other options out")
+
+
+def _list_inherited(inherited: Any) -> None:
+    for what in ("misshapen", "missing", "unused"):
+        names = getattr(inherited, what)
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            click.echo(f"  {what}: {', '.join(names[:5])}{more}")
+
+
+@contextmanager
+def _watching(epochs: int) -> Iterator[_Bar]:
+    """A watch that Ctrl-C asks to stop after the step; a second Ctrl-C ends at once."""
+    watch = _Bar(epochs)
+    before = None
+    if threading.current_thread() is threading.main_thread():
+
+        def asked(number: int, frame: object) -> None:
+            if watch.stop:
+                raise KeyboardInterrupt
+            watch.stop = True
+            click.echo("\nfinishing this step, to save it", err=True)
+
+        before = signal.signal(signal.SIGINT, asked)
+    try:
+        yield watch
+    finally:
+        watch.close()
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+
+
+@final
+class _Bar:
+    """A progress bar on a terminal, and one line an epoch anywhere."""
+
+    def __init__(self, epochs: int) -> None:
+        self.stop = False
+        self._epochs = epochs
+        self._bar: Any = None
+        self._began = time.monotonic()
+
+    def epoch_begins(self, number: int, batches: int, done: int) -> None:
+        from tqdm import tqdm
+
+        self.close()
+        self._bar = tqdm(
+            total=batches, initial=done, desc=f"epoch {number + 1}/{self._epochs}", unit="step",
+            leave=False, disable=not sys.stderr.isatty(),
+        )  # fmt: skip
+
+    def step(self, progress: Progress, loss: float | None) -> None:
+        if self._bar is not None:
+            self._bar.update(progress.batch + 1 - self._bar.n)
+            if loss is not None:
+                self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+
+    def epoch_ends(self, record: dict[str, Any]) -> None:
+        self.close()
+        told = [f"{name} {value:.4f}" for name, value in record.items() if _is_short(name)]
+        done = record["epoch"] + 1
+        seconds = time.monotonic() - self._began
+        click.echo(f"epoch {done}/{self._epochs}  {'  '.join(told)}  ({seconds:.0f} s)")
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _is_short(name: str) -> bool:
+    """Whether it is a loss or a metric of the prediction, not of another output."""
+    return name == "train/loss" or (name.startswith("val/") and name.count("/") == 1)
+
+
+@click.command("eval", short_help="Measure trained weights on data.")
+@file_argument
+@click.option("--weights", metavar="FILE", required=True, help="A safetensors file.")
+@data_option
+@recipe_option
+@override_option
+@click.option("--split", default="test", show_default=True, help="The split that is measured.")
+@click.option("--backend", type=click.Choice(["torch", "onnx"]), default="torch", show_default=True)
+@click.option("-o", "--out", metavar="FILE", help="Also write all of it as JSON.")
+@set_option
+@limit_option
+@json_option
+@guarded
+def eval_(
+    file: str,
+    weights: str,
+    data: str | None,
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    split: str,
+    backend: Any,
+    out: str | None,
+    settings: tuple[str, ...],
+    limits: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Measure the network of FILE with trained weights on a split; every row counts once.
+
+    Weights that `xgraph train` wrote say how their inputs are made; for others a recipe does.
+
+    Example: xgraph eval net.xg --weights runs/a/weights.safetensors --data digits/
+    """
+    _needs_training()
+    from xgraph.files import named, write_whole
+    from xgraph.train.evaluate import evaluate
+
+    graph = read_graph(file, settings, limits)
+    arrays, made, feed, held = _ready(graph, weights, data, recipe, overrides, split)
+    found = evaluate(graph, arrays, feed, held, backend=backend, predict=made.predict)
+    text = json.dumps(found.to_json(), indent=2)
+    if out is not None:
+        path = named(out, "output")
+        from xgraph.driver import sources
+        from xgraph.files import keep
+
+        keep(path, [weights, *sources(graph)])
+        write_whole(path, text + "\n")
+    click.echo(text if as_json else _told(found, long=True))
+
+
+def _ready(
+    graph: Any, weights: str, data: str | None, recipe: str | None, overrides: tuple[str, ...],
+    split: str,
+) -> tuple[Any, Recipe, Any, Any]:  # fmt: skip
+    """Weights, recipe, feed and split, checked against each other."""
+    from xgraph import driver
+    from xgraph.data import open_data
+    from xgraph.data.check import check_rows, check_shapes
+    from xgraph.data.feed import feed_of
+    from xgraph.train.run import stored_inputs
+    from xgraph.weights import load, metadata
+
+    if data is None:
+        raise click.UsageError("give --data")
+    arrays = driver.initial_weights(driver.tensor_graph(graph), load(weights))
+    told = _recipe(recipe, overrides)
+    stored = stored_inputs(metadata(Path(weights)), weights)
+    if stored is not None and not told.inputs:
+        told = told.model_copy(update={"inputs": stored})
+    opened = open_data(data)
+    held = opened.split(split)
+    feed = feed_of(graph, told, held)
+    unfitted = [p.name for p in feed.ports if not all(step.is_fitted for step in p.steps)]
+    if unfitted:
+        raise fail(
+            "not-fitted", f"`normalise` of `{unfitted[0]}` was measured on nothing yet",
+            origin=weights, help="give the `recipe.yaml` of the training: it holds the numbers",
+        )  # fmt: skip
+    check_shapes(feed, [held])
+    check_rows(feed, [held], leaks=False)
+    return arrays, told, feed, held
+
+
+def _told(found: Evaluation, *, long: bool = False) -> str:
+    lines = [f"{found.split}: {found.rows:,} rows"]
+    width = max(map(len, found.metrics))
+    for name, value in found.metrics.items():
+        interval = ""
+        if name == "accuracy" and found.interval:
+            low, high = found.interval
+            interval = f"  (95 % from {low:.4f} to {high:.4f})"
+        lines.append(f"  {name:<{width}}  {value:.4f}{interval}")
+    if long and found.confusion is not None and len(found.confusion) <= 40:
+        lines += ["", "  class  precision  recall      f1    rows"]
+        for row in found.classes:
+            rates = f"{row['precision']:9.4f}  {row['recall']:6.4f}  {row['f1']:6.4f}"
+            lines.append(f"  {row['class']:>5}  {rates}  {row['rows']:6}")
+        size = max(5, len(str(found.confusion.max())) + 1)
+        lines += ["", "  rows: true class; columns: predicted"]
+        lines.append(" " * 8 + "".join(f"{i:>{size}}" for i in range(len(found.confusion))))
+        for i, counts in enumerate(found.confusion):
+            lines.append(f"  {i:>5} " + "".join(f"{n:>{size}}" for n in counts))
+    return "\n".join(lines)
+
+
+@click.command("crossval", short_help="Cross-validate a network, or two against each other.")
+@file_argument
+@click.option("--against", metavar="FILE", help="Another network, on the same folds.")
+@data_option
+@recipe_option
+@override_option
+@click.option("--folds", default=10, show_default=True, help="How many.")
+@click.option("--leave-out", metavar="COLUMN", help="One group of this column at a time instead.")
+@click.option("-o", "--out", metavar="DIR", required=True, help="A folder; done folds stay done.")
+@leaks_option
+@set_option
+@limit_option
+@json_option
+@guarded
+def crossval(
+    file: str,
+    against: str | None,
+    data: str | None,
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    folds: int,
+    leave_out: str | None,
+    out: str,
+    allow_leaks: bool,
+    settings: tuple[str, ...],
+    limits: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Train the network of FILE on every fold with fresh weights, and test it on the rest.
+
+    With --against, both are trained on the same folds, and a paired t-test tells whether they
+    differ. Run it again to go on after a kill.
+
+    Example: xgraph crossval a.xg --against b.xg --data digits/ -o folds
+    """
+    _needs_training()
+    from xgraph.data import open_data
+    from xgraph.files import named, write_whole
+    from xgraph.train.crossval import cross_validate
+
+    if data is None:
+        raise click.UsageError("give --data")
+    networks = {Path(file).stem: read_graph(file, settings, limits)}
+    if against is not None:
+        name = Path(against).stem
+        networks[name if name not in networks else f"{name}_2"] = read_graph(against, (), limits)
+    folder = named(out, "output folder")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def told(name: str, fold: int, score: float) -> None:
+        click.echo(f"fold {fold + 1}  {name}  {score:.4f}", err=as_json)
+
+    found = cross_validate(
+        networks, open_data(data), _recipe(recipe, overrides), folder, count=folds,
+        group=leave_out, told=told, allow_leaks=allow_leaks,
+    )  # fmt: skip
+    summary = found.summary()
+    write_whole(folder / "results.json", json.dumps(summary, indent=2) + "\n")
+    click.echo(json.dumps(summary, indent=2) if as_json else _summary(summary))
+
+
+def _summary(summary: dict[str, Any]) -> str:
+    lines = []
+    for kind, what in (("scores", "on the folds"), ("best_epoch", "best epoch, chosen by itself")):
+        for name, s in summary[kind].items():
+            lines.append(f"{name}: {summary['metric']} {s['mean']:.4f} ± {s['std']:.4f} {what}")
+    test = summary.get("paired_t_test")
+    if test:
+        p = (
+            "the differences are all the same"
+            if test["p"] is None
+            else f"t {test['t']:.3f}, p {test['p']:.4f}"
+        )
+        lines.append(f"paired t-test: mean difference {test['mean_difference']:+.4f}, {p}")
+    return "\n".join(lines)
+
+
+@click.command("probe", short_help="Measure a linear classifier at each block end.")
+@file_argument
+@click.option("--weights", metavar="FILE", required=True, help="A safetensors file.")
+@data_option
+@recipe_option
+@override_option
+@click.option(
+    "--at", default="combined", show_default=True, help="A rule of `xgraph places`, or names."
+)
+@click.option("--epochs", default=80, show_default=True, help="Of the classifier.")
+@click.option("--flat", is_flag=True, help="Maps as they are, not their means.")
+@set_option
+@limit_option
+@json_option
+@guarded
+def probe_(
+    file: str,
+    weights: str,
+    data: str | None,
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    at: str,
+    epochs: int,
+    flat: bool,
+    settings: tuple[str, ...],
+    limits: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Tell how well a linear classifier does on the frozen activations at each block end.
+
+    Example: xgraph probe net.xg --weights runs/a/weights.safetensors --data digits/
+    """
+    _needs_training()
+    from xgraph.data import open_data
+    from xgraph.train.probe import probe
+
+    graph = read_graph(file, settings, limits)
+    arrays, _, feed, test = _ready(graph, weights, data, recipe, overrides, "test")
+    train = open_data(str(data)).training
+    found = probe(
+        graph, arrays, feed, train, test, at=tuple(at.split(",")) if "," in at else at,
+        pool="none" if flat else "mean", epochs=epochs,
+    )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps([p.to_json() for p in found], indent=2))
+        return
+    width = max(len(p.place) for p in found)
+    for p in found:
+        click.echo(
+            f"{p.place:<{width}}  depth {p.depth:>2}  {p.features:>6} features  {p.accuracy:.4f}"
+        )
+
+
+@click.command("recipes", short_help="List the recipes that come with xgraph.")
+@click.argument("name", required=False)
+@guarded
+def recipes(name: str | None) -> None:
+    """List the recipes of the papers, or print one: NAME.
+
+    Example: xgraph recipes multipath > mine.yaml
+    """
+    _needs_training()
+    from xgraph.diagnostics import did_you_mean
+    from xgraph.recipe import presets
+
+    known = presets()
+    if name is None:
+        width = max(map(len, known))
+        for key, text in known.items():
+            click.echo(f"{key:<{width}}  {_first_sentence(text)}")
+        return
+    if name not in known:
+        raise fail("unknown-recipe", f"no recipe is called `{name}`", origin=name,
+                   help=did_you_mean(name, known) or f"there are {', '.join(known)}")  # fmt: skip
+    click.echo(known[name], nl=False)
+
+
+def _first_sentence(text: str) -> str:
+    comment = " ".join(
+        line.removeprefix("#").strip() for line in text.splitlines() if line[:1] == "#"
+    )
+    return comment.partition(" (")[0]

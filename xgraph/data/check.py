@@ -1,0 +1,171 @@
+"""What is wrong with data, found before the first step: each mistake names the split and row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+
+import numpy as np
+
+from xgraph.data.feed import Feed, Port, Target, chunks
+from xgraph.data.split import Array, Split
+from xgraph.diagnostics import Diagnostic, DiagnosticError
+from xgraph.ir.types import Expr
+
+
+def check_shapes(feed: Feed, splits: Sequence[Split]) -> None:
+    """Try the first row of every split; `DiagnosticError` lists what does not fit."""
+    mistakes = [d for split in splits for port in feed.ports for d in _port(port, split)]
+    if mistakes:
+        raise DiagnosticError(*mistakes)
+
+
+def check_rows(feed: Feed, splits: Sequence[Split], *, leaks: bool = True) -> None:
+    """Read every row: numbers that are not finite, labels out of range, one class alone in the
+    first split, and, if asked for, rows that two splits share. `DiagnosticError` lists them."""
+    mistakes = [d for split in splits for d in _numbers(feed, split)]
+    for target in feed.targets:
+        mistakes += [d for split in splits for d in _labels(target, split)]
+        if target.classes and not mistakes:
+            mistakes += _one_class(target, splits[0])
+    if leaks and not mistakes:
+        mistakes += _shared(feed, splits)
+    if mistakes:
+        raise DiagnosticError(*mistakes)
+
+
+def _port(port: Port, split: Split) -> Iterator[Diagnostic]:
+    where = f"{split.origin}: {port.column}"
+    if port.column not in split.columns:
+        told = f"`{split.name}` has no column `{port.column}`, and others have"
+        yield Diagnostic("missing-column", told, origin=split.origin)
+        return
+    try:
+        made = port.take(split, np.arange(1))
+    except (ValueError, KeyError) as error:
+        told = f"`{port.name}` cannot be made of `{port.column}` of `{split.name}`: {error}"
+        yield Diagnostic("shape-mismatch", told, origin=where)
+        return
+    wanted = port.type.features
+    fits = made.ndim - 1 == len(wanted) and all(
+        isinstance(dim, Expr) or size == int(dim)
+        for size, dim in zip(made.shape[1:], wanted, strict=True)
+    )
+    if not fits:
+        yield Diagnostic(
+            "shape-mismatch",
+            f"the modality `{port.name}` takes [{', '.join(map(str, wanted))}], and rows of"
+            f" `{split.name}` are {list(made.shape[1:])}",
+            origin=where,
+            help=_advice(made.shape[1:], [str(dim) for dim in wanted], port.name),
+        )
+
+
+def _advice(given: tuple[int, ...], wanted: list[str], name: str) -> str:
+    listed = ", ".join(wanted)
+    sizes = [int(size) for size in wanted if size.isdecimal()]
+    if len(sizes) == len(wanted) and np.prod(given) == np.prod(sizes):
+        return f"as many numbers: `inputs: {{{name}: [{{reshape: [{listed}]}}]}}` in the recipe"
+    if len(given) == len(wanted):
+        return f"change the modality in the network, or the data: `modality {name}: {list(given)}`"
+    return "axes are channels first, the rows before them: [rows, channels, height, width]"
+
+
+def _numbers(feed: Feed, split: Split) -> Iterator[Diagnostic]:
+    columns = {port.column for port in feed.ports}
+    columns |= {target.column for target in feed.targets if target.loss.kind != "cross-entropy"}
+    for column in sorted(columns):
+        if split.columns[column].dtype.kind != "f":
+            continue
+        for rows in chunks(split, column):
+            taken = split.take(column, rows)
+            bad = ~np.isfinite(taken.reshape(len(rows), -1)).all(1)
+            if bad.any():
+                row = int(rows[bad.argmax()])
+                values = taken[bad.argmax()].ravel()
+                value = values[~np.isfinite(values)][0]
+                told = f"row {split.rows[row]} of `{column}` in `{split.name}` holds {value}"
+                yield Diagnostic(
+                    "not-finite", told,
+                    origin=f"{split.origin}: {column}", help="mend or leave out such rows",
+                )  # fmt: skip
+                break
+
+
+def _labels(target: Target, split: Split) -> Iterator[Diagnostic]:
+    where = f"{split.origin}: {target.column}"
+    if target.column not in split.columns:
+        told = f"`{split.name}` has no column `{target.column}`, and others have"
+        yield Diagnostic("missing-column", told, origin=split.origin)
+        return
+    low, high = (0, target.classes - 1) if target.classes else (0, 1)
+    if target.loss.kind == "mse":
+        return
+    for rows in chunks(split, target.column):
+        labels = split.take(target.column, rows).reshape(len(rows), -1)
+        outside = ((labels < low) | (labels > high)).any(1)
+        if outside.any():
+            at = int(outside.argmax())
+            value = next(v for v in labels[at] if not low <= v <= high)
+            what = f"from {low} to {high}" if target.classes else "from 0 to 1"
+            yield Diagnostic(
+                "bad-label",
+                f"row {split.rows[rows[at]]} of `{target.column}` in `{split.name}` is {value}, and"
+                f" `{target.output}` takes {what}",
+                origin=where,
+                help=_label_advice(target, int(value)),
+            )
+            return
+
+
+def _label_advice(target: Target, value: int) -> str:
+    if target.classes and value == target.classes:
+        return f"count classes from 0, or give `{target.output}` {value + 1} numbers"
+    return f"`{target.output}` has one number for each class, counted from 0"
+
+
+def _one_class(target: Target, split: Split) -> Iterator[Diagnostic]:
+    labels = np.unique(split.whole(target.column))
+    if len(labels) == 1:
+        told = (
+            f"all rows of `{split.name}` are of one class, {labels[0]}: there is nothing to learn"
+        )
+        yield Diagnostic("one-class", told, origin=f"{split.origin}: {target.column}")
+
+
+def _shared(feed: Feed, splits: Sequence[Split]) -> Iterator[Diagnostic]:
+    """The first row of each later split that an earlier one has, in all modalities alike."""
+    seen: dict[bytes, tuple[str, int]] = {}
+    for split in splits:
+        found: list[tuple[int, str, int]] = []
+        digests = list(_digests(feed, split))
+        for row, digest in enumerate(digests):
+            if digest in seen:
+                found.append((row, *seen[digest]))
+        if found:
+            row, other, other_row = found[0]
+            yield Diagnostic(
+                "split-leak",
+                f"{len(found)} of {len(split):,} rows of `{split.name}` are in `{other}` too: row"
+                f" {split.rows[row]} is row {other_row} there",
+                origin=split.origin,
+                help="leave them out of one, or take them as they are: `--allow-leaks`",
+            )
+        for row, digest in enumerate(digests):
+            seen.setdefault(digest, (split.name, int(split.rows[row])))
+
+
+def _digests(feed: Feed, split: Split) -> Iterator[bytes]:
+    columns = sorted({port.column for port in feed.ports})
+    hashes = [blake2b(digest_size=16) for _ in range(len(split))]
+    for column in columns:
+        for rows in chunks(split, column):
+            taken = np.ascontiguousarray(split.take(column, rows))
+            for row, value in zip(rows, taken, strict=True):
+                hashes[row].update(_bytes(value))
+    return (h.digest() for h in hashes)
+
+
+def _bytes(value: Array) -> bytes:
+    # Zeros behind are how rows of different lengths fill up, which depends on their neighbours.
+    return value.tobytes().rstrip(b"\0")

@@ -1,0 +1,1 @@
+"""Training, evaluation, cross-validation and probes of a network on data."""

@@ -1,0 +1,126 @@
+"""How much of the classes a linear classifier finds at each block end: the check behind where
+Xsertion puts connections (Karazija et al., 2018; their probe is normalisation, dropout 0.2 and a
+softmax layer on frozen activations)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+import numpy as np
+
+from xgraph.data.feed import Feed, Order, chunks
+from xgraph.data.split import Split
+from xgraph.diagnostics import fail
+from xgraph.ir.graph import Graph, Value
+from xgraph.ir.types import DType
+from xgraph.passes import lower
+from xgraph.passes.places import Place, Places, superlayers
+
+Array = np.ndarray[Any, Any]
+Pool = Literal["mean", "none"]
+
+
+@final
+@dataclass(frozen=True)
+class Probe:
+    """The test accuracy of a linear classifier at a place."""
+
+    place: str
+    depth: int
+    features: int
+    accuracy: float
+
+    def to_json(self) -> dict[str, Any]:
+        return vars(self)
+
+
+def probe(
+    graph: Graph,
+    weights: Mapping[str, Array],
+    feed: Feed,
+    train: Split,
+    test: Split,
+    *,
+    at: str | tuple[str, ...] = "combined",
+    pool: Pool = "mean",
+    epochs: int = 80,
+    seed: int = 0,
+) -> list[Probe]:
+    """Train a linear classifier on the activations at every place of every super-layer.
+
+    Maps are averaged (`pool="mean"`) or taken as they are; `DiagnosticError` where no output tells
+    a class, or there is no place.
+    """
+    from xgraph.train.evaluate import runner
+
+    main = feed.main
+    if main is None:
+        raise fail("bad-target", "a probe needs an output that tells a class", origin=graph.name)
+    places = [p for net in superlayers(graph) for p in Places(graph).of(net, at) if p.taken]
+    low, names = _outputs_at(graph, places)
+    used = {address for address, _ in low.params()}
+    run = runner(low, {k: v for k, v in weights.items() if k in used}, "torch")
+    activations = [_activations(run, feed, split, names, pool) for split in (train, test)]
+    labels = [split.whole(main.column) for split in (train, test)]
+    return [
+        Probe(
+            f"{place.superlayer}.{place.name}", place.depth, activations[0][name].shape[1],
+            _fitted(activations[0][name], labels[0], activations[1][name], labels[1],
+                    main.classes or 0, epochs, seed),
+        )
+        for place, name in zip(places, names, strict=True)
+    ]  # fmt: skip
+
+
+def _outputs_at(graph: Graph, places: list[Place]) -> tuple[Graph, list[str]]:
+    """The graph with the places as its outputs, lowered."""
+    told = graph.copy()
+    names = [f"place{i}" for i in range(len(places))]
+    told.outputs = {
+        name: _twin(told, place.value) for name, place in zip(names, places, strict=True)
+    }
+    return lower(told), names
+
+
+def _twin(copied: Graph, value: Value) -> Value:
+    return copied.node(value.node.id).outputs[value.index]
+
+
+def _activations(
+    run: Any, feed: Feed, split: Split, names: list[str], pool: Pool
+) -> dict[str, Array]:
+    found: dict[str, list[Array]] = {name: [] for name in names}
+    for rows in chunks(split, feed.ports[0].column):
+        for start in range(0, len(rows), 256):
+            inputs = {p.name: p.take(split, rows[start : start + 256]) for p in feed.ports}
+            for name, value in run(inputs).items():
+                mean = value.mean(tuple(range(2, value.ndim))) if pool == "mean" else value
+                found[name].append(mean.reshape(len(value), -1))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _fitted(
+    x: Array, y: Array, test_x: Array, test_y: Array, classes: int, epochs: int, seed: int
+) -> float:
+    """Normalisation, dropout 0.2 and a softmax layer, by Adam."""
+    import torch
+    from torch import nn
+
+    assert x.dtype == np.dtype(DType.F32.numpy)
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.BatchNorm1d(x.shape[1]), nn.Dropout(0.2), nn.Linear(x.shape[1], classes))
+    optimizer = torch.optim.Adam(net.parameters())
+    inputs, labels = torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
+    for epoch in range(epochs):
+        net.train()
+        for rows in Order(len(x), 128, seed, epoch).rows():
+            part = torch.from_numpy(rows)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(net(inputs[part]), labels[part]).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    net.eval()
+    with torch.inference_mode():
+        right = net(torch.from_numpy(test_x)).argmax(1).numpy() == test_y
+    return float(right.mean())

@@ -1,0 +1,318 @@
+"""A training in a folder: what it was made of, where it is, and what came out.
+
+RUN/net.xg                  the network, as it was trained
+    recipe.yaml             the recipe, with all that was measured for it
+    run.json                data, seed, versions, and whether it is finished
+    checkpoint.safetensors  where it is, until it is finished
+    metrics.json, .csv      every epoch, and the test split
+    curves.png              the same to look at
+    tensorboard/            the same for TensorBoard
+    weights.safetensors     the result, and how its inputs are made
+    model.onnx              the same, to be deployed
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from xgraph import __version__, driver
+from xgraph.build import build_file, unbuild
+from xgraph.data.source import Data, open_data
+from xgraph.data.split import Split
+from xgraph.diagnostics import fail
+from xgraph.files import read_text, write_whole
+from xgraph.ir.canonical import canonical
+from xgraph.ir.graph import Graph
+from xgraph.recipe import Recipe, read_recipe, write_recipe
+from xgraph.recipe.model import Input
+from xgraph.train.checkpoint import NAME as CHECKPOINT
+from xgraph.train.evaluate import Evaluation, evaluate
+from xgraph.train.fit import Fitted, Watch, fit, make_fabric
+from xgraph.train.plan import Plan, plan
+from xgraph.weights import Inherited, inherit, load, save
+
+INPUTS = "xgraph.inputs"
+"""The metadata of weights that says how their inputs are made."""
+_LIBRARIES = ("torch", "numpy", "lightning-fabric", "torchmetrics", "onnx", "onnxruntime")
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@final
+@dataclass(frozen=True)
+class Run:
+    """A training and its folder."""
+
+    folder: Path
+    plan: Plan
+    weights: Arrays
+    """At its begin."""
+    inherited: Inherited | None = None
+    resumed: bool = False
+
+    def train(
+        self, watch: Watch | None = None, *, save_every: float = 30.0, accelerator: str = "auto",
+        devices: int | str = 1, strategy: str = "auto",
+    ) -> Evaluation | None:  # fmt: skip
+        """Train to the end, write the results, and measure the test split if there is one."""
+        fabric = make_fabric(self.plan.recipe.precision, accelerator, devices, strategy)
+        fabric.launch()
+        recorder = _Recorder(self.folder, watch)
+        fitted = fit(
+            self.plan, self.weights, fabric=fabric, watch=recorder,
+            checkpoint=self.folder / CHECKPOINT, save_every=save_every,
+        )  # fmt: skip
+        if fabric.global_rank != 0:
+            return None
+        return self._finish(fitted)
+
+    def _finish(self, fitted: Fitted) -> Evaluation | None:
+        from xgraph.train.curves import draw
+
+        test = None
+        if self.plan.test is not None:
+            test = evaluate(
+                self.plan.graph, fitted.weights, self.plan.feed, self.plan.test,
+                predict=self.plan.recipe.predict,
+            )  # fmt: skip
+        inputs = json.dumps(_inputs(self.plan.recipe), sort_keys=True)
+        save(self.folder / "weights.safetensors", fitted.weights, {INPUTS: inputs})
+        driver.compile(self.plan.graph, "onnx", self.folder / "model.onnx", weights=fitted.weights)
+        metrics = {
+            "epochs": fitted.history,
+            "best_epoch": fitted.best_epoch,
+            "test": test.to_json() if test else None,
+        }
+        _write_json(self.folder / "metrics.json", metrics)
+        write_whole(self.folder / "metrics.csv", _table(fitted.history))
+        write_whole(self.folder / "curves.png", draw(fitted.history, self.plan.graph.name))
+        _write_json(self.folder / "run.json", {**read_run(self.folder), "finished": True})
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        return test
+
+
+def start_run(
+    folder: Path,
+    graph: Graph,
+    data: Data,
+    recipe: Recipe,
+    *,
+    fraction: float = 1.0,
+    init: Path | None = None,
+    allow_leaks: bool = False,
+) -> Run:
+    """A new training in `folder`, which must not hold anything yet; `init` is a weights file to
+    inherit from by address and shape."""
+    _check_free(folder)
+    made = plan(graph, data, recipe, fraction=fraction, allow_leaks=allow_leaks)
+    weights, inherited = _first_weights(graph, recipe.seed, init)
+    about = {
+        "xgraph": __version__,
+        "data": data.origin,
+        "rows": {
+            s.name: len(s) for s in (made.train, made.val, *([made.test] if made.test else []))
+        },
+        "digest": _digest(made),
+        "fraction": fraction,
+        "init": str(init) if init else None,
+        "allow_leaks": allow_leaks,
+        "seed": recipe.seed,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "finished": False,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise fail(
+            "cannot-write", f"this folder cannot be made: {reason}", origin=str(folder)
+        ) from None
+    write_whole(folder / "net.xg", unbuild(graph))
+    write_whole(folder / "recipe.yaml", write_recipe(made.recipe))
+    if inherited:
+        save(folder / "init.safetensors", weights)
+    _write_json(folder / "run.json", about)  # last: a folder that has it is whole
+    return Run(folder, made, weights, inherited)
+
+
+def resume_run(folder: Path) -> Run:
+    """The training of a folder, to be gone on with; `DiagnosticError` if it is finished, or its
+    data is not what it was."""
+    about = read_run(folder)
+    if about["finished"]:
+        raise fail(
+            "finished", "this training is finished", origin=str(folder),
+            help=f"its weights are `{folder / 'weights.safetensors'}`",
+        )  # fmt: skip
+    graph = build_file(folder / "net.xg")
+    recipe = read_recipe(folder / "recipe.yaml")
+    made = plan(
+        graph, open_data(about["data"]), recipe, fraction=about["fraction"],
+        allow_leaks=about["allow_leaks"],
+    )  # fmt: skip
+    if _digest(made) != about["digest"]:
+        raise fail(
+            "changed-data", "the data is not what this training began with", origin=about["data"],
+            help="bring the old data back, or begin anew in another folder",
+        )  # fmt: skip
+    inherited = folder / "init.safetensors"
+    weights = load(inherited) if inherited.exists() else None
+    low = driver.tensor_graph(graph)
+    return Run(folder, made, driver.initial_weights(low, weights, recipe.seed), resumed=True)
+
+
+def same_network(folder: Path, graph: Graph) -> bool:
+    """Whether a folder's training is of this network."""
+    return canonical(build_file(folder / "net.xg")) == canonical(graph)
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What `run.json` says; `DiagnosticError` where a folder holds no training."""
+    path = folder / "run.json"
+    if not path.exists():
+        raise fail(
+            "no-run", "there is no training in this folder", origin=str(folder),
+            help="`xgraph train NET --data DATA -o FOLDER` begins one",
+        )  # fmt: skip
+    try:
+        found = json.loads(read_text(path).text)
+        wanted = {"data", "fraction", "allow_leaks", "digest", "finished", "seed"}
+        if not isinstance(found, dict) or not wanted <= found.keys():
+            raise ValueError
+    except ValueError:
+        raise fail("no-run", "this is no description of a training", origin=str(path)) from None
+    return found
+
+
+def _check_free(folder: Path) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not folder.is_dir():
+        raise fail(
+            "bad-output", "a training needs a folder, and this is a file", origin=str(folder)
+        )
+    goes_on = (folder / "run.json").exists() and not read_run(folder)["finished"]
+    raise fail(
+        "would-overwrite", "this folder is not empty", origin=str(folder),
+        help=f"`xgraph train --resume -o {folder}` goes on with what is there"
+        if goes_on
+        else "choose another folder",
+    )  # fmt: skip
+
+
+def _first_weights(graph: Graph, seed: int, init: Path | None) -> tuple[Arrays, Inherited | None]:
+    weights = driver.initial_weights(driver.tensor_graph(graph), None, seed)
+    if init is None:
+        return weights, None
+    found = inherit(load(init), weights)
+    if not found.matched:
+        raise fail(
+            "nothing-inherited", "none of its weights has an address and shape of this network",
+            origin=str(init),
+        )  # fmt: skip
+    return found.weights, found
+
+
+def _digest(made: Plan) -> str:
+    """Of what data a training has: rows, columns and targets."""
+    digest = sha256()
+    for split in (made.train, made.val):
+        digest.update(f"{split.name} {_columns(split)} ".encode())
+        digest.update(np.ascontiguousarray(split.rows).tobytes())
+        for target in made.feed.targets:
+            digest.update(np.ascontiguousarray(split.whole(target.column)).tobytes())
+    for port in made.feed.ports:
+        first = made.train.take(port.column, np.arange(min(100, len(made.train))))
+        digest.update(np.ascontiguousarray(first).tobytes())
+    return digest.hexdigest()
+
+
+def _columns(split: Split) -> str:
+    return " ".join(f"{n}{c.shape}{c.dtype}" for n, c in sorted(split.columns.items()))
+
+
+def _inputs(recipe: Recipe) -> dict[str, Any]:
+    return {name: given.model_dump(mode="json") for name, given in recipe.inputs.items()}
+
+
+def stored_inputs(metadata: Mapping[str, str], origin: str) -> dict[str, Input] | None:
+    """How the inputs of weights are made, if they say it."""
+    from pydantic import ValidationError
+
+    if INPUTS not in metadata:
+        return None
+    try:
+        given = json.loads(metadata[INPUTS])
+        return {name: Input.model_validate(value) for name, value in given.items()}
+    except (ValueError, ValidationError, AttributeError):
+        raise fail(
+            "bad-weights", "what it says of its inputs cannot be read", origin=origin,
+            help="give the recipe instead: `--recipe`",
+        ) from None  # fmt: skip
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _write_json(path: Path, value: object) -> None:
+    write_whole(path, json.dumps(value, indent=2) + "\n")
+
+
+def _table(history: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    names = list(dict.fromkeys(name for record in history for name in record))
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return text.getvalue()
+
+
+@final
+class _Recorder:
+    """Writes what happens to TensorBoard, and tells a person's watch of it."""
+
+    def __init__(self, folder: Path, watch: Watch | None) -> None:
+        from xgraph.train.fit import Silent
+
+        self.folder, self.watch = folder, watch or Silent()
+        self._board: Any = None
+
+    @property
+    def stop(self) -> bool:
+        return self.watch.stop
+
+    def epoch_begins(self, number: int, batches: int, done: int) -> None:
+        self.watch.epoch_begins(number, batches, done)
+
+    def step(self, progress: Any, loss: float | None) -> None:
+        if self._board is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=progress.step)
+        if loss is not None and progress.step % 20 == 0:
+            self._board.add_scalar("train/step_loss", loss, progress.step)
+        self.watch.step(progress, loss)
+
+    def epoch_ends(self, record: dict[str, Any]) -> None:
+        for name, value in record.items():
+            if name not in ("epoch", "stage", "step"):
+                self._board.add_scalar(name, value, record["step"])
+        self._board.flush()
+        self.watch.epoch_ends(record)
