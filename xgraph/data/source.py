@@ -191,15 +191,13 @@ def _rows(array: Array, origin: str) -> Array:
 
 def _unread(path: Path, error: Exception) -> DiagnosticError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    pickled = "pickle" in reason.lower() or "Object arrays" in reason
-    return fail(
-        "bad-data",
-        "it holds Python objects, which are not read"
-        if pickled
-        else f"it cannot be read: {reason}",
-        origin=str(path),
-        help="save plain arrays of numbers" if pickled else "the file may be cut off; make it anew",
-    )
+    if "pickle" not in reason.lower():
+        advice = "the file may be cut off; make it anew"
+        return fail("bad-data", f"it cannot be read: {reason}", origin=str(path), help=advice)
+    with path.open("rb") as file:  # numpy takes whatever it does not know for a pickle
+        known = file.read(6) in (b"\x93NUMPY", b"PK\x03\x04\x14\x00") or path.suffix == ".npz"
+    told = "it holds Python objects, which are not read" if known else "this is no array of numpy"
+    return fail("bad-data", told, origin=str(path), help="save plain arrays of numbers")
 
 
 # ------------------------------------------------------------------------- tables of libraries
@@ -250,7 +248,8 @@ def _table(name: str, origin: str, table: Any) -> Split:
         raise fail("empty-split", f"`{name}` has no rows", origin=origin)
     columns: dict[str, Column] = {}
     for key in table.column_names:
-        fetch = partial(_cells, table.select_columns([key]).with_format("numpy"), key)
+        is_picture = type(table.features[key]).__name__ == "Image"
+        fetch = partial(_cells, table.select_columns([key]).with_format("numpy"), key, is_picture)
         try:
             sample = fetch(np.arange(1))
         except ValueError:  # text, or lists of no one shape: not for a network
@@ -270,11 +269,11 @@ def _table_shape(feature: Any, sample: tuple[int, ...]) -> tuple[int | None, ...
     )
 
 
-def _cells(table: Any, key: str, rows: Rows) -> Array:
+def _cells(table: Any, key: str, is_picture: bool, rows: Rows) -> Array:
     values = table[rows.tolist()][key]
-    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
-        return _channels_first(values)
-    return _stacked([np.asarray(value) for value in values])
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
+        values = _stacked([np.asarray(value) for value in values])
+    return _channels_first(values) if is_picture else values
 
 
 def _stacked(values: list[Array]) -> Array:
@@ -282,7 +281,7 @@ def _stacked(values: list[Array]) -> Array:
     if any(value.dtype.kind not in "fiub" for value in values):
         raise ValueError("these are no numbers")
     if len({value.shape for value in values}) == 1:
-        return _channels_first(np.stack(values))
+        return np.stack(values)
     if len({value.shape[1:] for value in values}) > 1:
         raise ValueError("their shapes differ in more than the length")
     longest = max(len(value) for value in values)
@@ -293,12 +292,8 @@ def _stacked(values: list[Array]) -> Array:
 
 
 def _channels_first(array: Array) -> Array:
-    """Pictures as libraries decode them, [rows, height, width(, channels)] of 8 bits."""
-    if array.dtype != np.uint8 or array.ndim not in (3, 4):
-        return array
-    if array.ndim == 3:
-        return array[:, None]
-    return np.moveaxis(array, -1, 1) if array.shape[-1] in (1, 3, 4) else array
+    """Pictures as libraries decode them, [rows, height, width(, channels)]."""
+    return array[:, None] if array.ndim == 3 else np.moveaxis(array, -1, 1)
 
 
 # --------------------------------------------------------------------------------- functions

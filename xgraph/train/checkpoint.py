@@ -62,7 +62,7 @@ class Checkpoint:
                  "optimizer": self.optimizer, "random": self.random}  # fmt: skip
         arrays = {f"{part}/{k}": v for part, held in parts.items() for k, v in held.items()}
         state = {"format": FORMAT, "progress": vars(self.progress), "scaler": self.scaler}
-        save(path, arrays, {_KEY: json.dumps(state, sort_keys=True)})
+        save(path, arrays, {_KEY: json.dumps(state)})
 
     @staticmethod
     def read(path: Path) -> Checkpoint:

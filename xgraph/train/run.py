@@ -27,7 +27,7 @@ from typing import Any, final
 import numpy as np
 
 from xgraph import __version__, driver
-from xgraph.build import build_file, unbuild
+from xgraph.build import MADE, build_file, build_source, unbuild
 from xgraph.data.source import Data, open_data
 from xgraph.data.split import Split
 from xgraph.diagnostics import fail
@@ -36,6 +36,7 @@ from xgraph.ir.canonical import canonical
 from xgraph.ir.graph import Graph
 from xgraph.recipe import Recipe, read_recipe, write_recipe
 from xgraph.recipe.model import Input
+from xgraph.source import Source
 from xgraph.train.checkpoint import NAME as CHECKPOINT
 from xgraph.train.evaluate import Evaluation, evaluate
 from xgraph.train.fit import Fitted, Watch, fit, make_fabric
@@ -115,6 +116,8 @@ def start_run(
     """A new training in `folder`, which must not hold anything yet; `init` is a weights file to
     inherit from by address and shape."""
     _check_free(folder)
+    text = unbuild(graph)
+    graph = build_source(Source("net.xg", text), limits=MADE)  # as a resumed training has it
     made = plan(graph, data, recipe, fraction=fraction, allow_leaks=allow_leaks)
     weights, inherited = _first_weights(graph, recipe.seed, init)
     about = {
@@ -140,7 +143,7 @@ def start_run(
         raise fail(
             "cannot-write", f"this folder cannot be made: {reason}", origin=str(folder)
         ) from None
-    write_whole(folder / "net.xg", unbuild(graph))
+    write_whole(folder / "net.xg", text)
     write_whole(folder / "recipe.yaml", write_recipe(made.recipe))
     if inherited:
         save(folder / "init.safetensors", weights)
@@ -157,7 +160,7 @@ def resume_run(folder: Path) -> Run:
             "finished", "this training is finished", origin=str(folder),
             help=f"its weights are `{folder / 'weights.safetensors'}`",
         )  # fmt: skip
-    graph = build_file(folder / "net.xg")
+    graph = build_file(folder / "net.xg", limits=MADE)
     recipe = read_recipe(folder / "recipe.yaml")
     made = plan(
         graph, open_data(about["data"]), recipe, fraction=about["fraction"],
@@ -176,7 +179,7 @@ def resume_run(folder: Path) -> Run:
 
 def same_network(folder: Path, graph: Graph) -> bool:
     """Whether a folder's training is of this network."""
-    return canonical(build_file(folder / "net.xg")) == canonical(graph)
+    return canonical(build_file(folder / "net.xg", limits=MADE)) == canonical(graph)
 
 
 def read_run(folder: Path) -> dict[str, Any]:
