@@ -306,11 +306,11 @@ def _ready(
     from xgraph.data.check import check_rows, check_shapes
     from xgraph.data.feed import feed_of
     from xgraph.train.run import stored_inputs
-    from xgraph.weights import load, metadata
+    from xgraph.weights import metadata
 
     if data is None:
         raise click.UsageError("give --data")
-    arrays = driver.initial_weights(driver.tensor_graph(graph), load(weights))
+    arrays = driver.initial_weights(driver.tensor_graph(graph), weights)
     told = _recipe(recipe, overrides)
     stored = stored_inputs(metadata(Path(weights)), weights)
     if stored is not None and not told.inputs:

@@ -23,13 +23,21 @@ def check_shapes(feed: Feed, splits: Sequence[Split]) -> None:
 def check_rows(feed: Feed, splits: Sequence[Split], *, leaks: bool = True) -> None:
     """Read every row: numbers that are not finite, labels out of range, one class alone in the
     first split, and, if asked for, rows that two splits share. `DiagnosticError` lists them."""
+    check_labels(feed, splits)
     mistakes = [d for split in splits for d in _numbers(feed, split)]
+    if leaks and not mistakes:
+        mistakes += _shared(feed, splits)
+    if mistakes:
+        raise DiagnosticError(*mistakes)
+
+
+def check_labels(feed: Feed, splits: Sequence[Split]) -> None:
+    """Labels out of range, and one class alone in the first split; `DiagnosticError` lists them."""
+    mistakes: list[Diagnostic] = []
     for target in feed.targets:
         mistakes += [d for split in splits for d in _labels(target, split)]
         if target.classes and not mistakes:
             mistakes += _one_class(target, splits[0])
-    if leaks and not mistakes:
-        mistakes += _shared(feed, splits)
     if mistakes:
         raise DiagnosticError(*mistakes)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from xgraph.data.split import Array, Rows, Split
-from xgraph.diagnostics import Diagnostic, DiagnosticError, did_you_mean, fail
+from xgraph.diagnostics import Diagnostic, DiagnosticError, Label, did_you_mean, fail
 from xgraph.ir.graph import Graph
 from xgraph.ir.types import DType, Expr, TensorType
 from xgraph.recipe.model import Loss, Recipe, find
@@ -141,6 +141,8 @@ def feed_of(graph: Graph, recipe: Recipe, split: Split, *, targets: bool = True)
     held = list(_targets(graph, recipe, split, mistakes)) if targets else []
     if targets and not held and not mistakes:
         raise _nothing_to_hold(graph, split)
+    if targets:
+        mistakes += _predicting(recipe, [target.output for target in held])
     if mistakes:
         raise DiagnosticError(*mistakes)
     return Feed(tuple(ports), tuple(held))
@@ -170,6 +172,18 @@ def _ports(
             mistakes.append(_no_column(split, name, column, graph))
             continue
         yield Port(name, column, tuple(given.transforms) if given else (), value.type)
+
+
+def _predicting(recipe: Recipe, outputs: list[str]) -> Iterator[Diagnostic]:
+    for name in recipe.predict:
+        if name not in outputs:
+            listed = ", ".join(f"`{output}`" for output in outputs)
+            yield Diagnostic(
+                "unknown-output",
+                f"`predict` names `{name}`, and nothing that is trained is called so",
+                origin="recipe: predict",
+                help=did_you_mean(name, outputs) or f"there are {listed}",
+            )
 
 
 def _no_column(split: Split, name: str, column: str, graph: Graph) -> Diagnostic:
@@ -246,7 +260,7 @@ def _misfit(target: Target, split: Split, graph: Graph) -> Diagnostic | None:
         told = f"`{kind}` takes logits, and `{target.output}` comes out of `{op.op.name}`"
         return Diagnostic(
             "not-logits", told,
-            origin=split.origin if op.span is None else str(op.span),
+            label=Label(op.span) if op.span else None,
             help=f"take the last `{op.op.name}` away: the loss has it inside",
         )  # fmt: skip
     if told is None:

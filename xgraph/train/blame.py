@@ -15,9 +15,9 @@ Array = np.ndarray[Any, Any]
 
 def first_not_finite(low: Graph, weights: Mapping[str, Array], inputs: Mapping[str, Array]) -> str:
     """What is said of the first weight or layer of a tensor-level graph that is not finite."""
-    for address, param in low.params():
+    for address, _ in low.params():
         if address in weights and not np.isfinite(weights[address]).all():
-            return f"the weights `{address}` were no longer finite ({param.name})"
+            return f"the weights `{address}` were no longer finite"
     import torch
 
     from xgraph.backends.torch import to_module

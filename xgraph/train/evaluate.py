@@ -10,7 +10,6 @@ import numpy as np
 
 from xgraph.data.feed import Feed, Target, all_batches
 from xgraph.data.split import Split
-from xgraph.diagnostics import fail
 from xgraph.ir.graph import Graph
 
 Array = np.ndarray[Any, Any]
@@ -143,13 +142,6 @@ def scored(
 ) -> Evaluation:
     """The metrics of outputs that were collected."""
     main = feed.targets[0]
-    for name in predict:
-        if name not in outputs:
-            raise fail(
-                "unknown-output",
-                f"there is no output `{name}` to predict with",
-                origin="recipe: predict",
-            )
     given = sum(
         (outputs[name] for name in predict[1:]), outputs[predict[0] if predict else main.output]
     )

@@ -213,6 +213,7 @@ class _Fit:
             self.plan.feed, self.plan.train, order, self.progress.batch,
             self.fabric.global_rank, self.fabric.world_size,
         )  # fmt: skip
+        batch: Batch | None = None
         for batch in batches:
             self._step(module, optimizer, batch)
             with warnings.catch_warnings():
@@ -223,7 +224,8 @@ class _Fit:
                 self._save(optimizer, always=True)
                 raise Stopped(self.progress.step)
             self._save(optimizer)
-        self._looked(batch)
+        if batch is not None:  # none is left where the last step of the epoch was saved
+            self._looked(batch)
 
     def _step(self, module: Any, optimizer: Any, batch: Batch) -> None:
         inputs, targets = self._moved(batch)

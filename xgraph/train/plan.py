@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from xgraph.data.check import check_rows, check_shapes
+from xgraph.data.check import check_labels, check_rows, check_shapes
 from xgraph.data.choose import chosen, held_out
 from xgraph.data.feed import Feed, feed_of
 from xgraph.data.source import Data
@@ -40,7 +40,10 @@ def plan(
     train = data.training
     feed = feed_of(graph, recipe, train)
     check_patterns(graph, recipe)
-    check_shapes(feed, list(data.splits.values()))
+    check_shapes(feed, [train, *(s for s in data.splits.values() if s is not train)])
+    check_labels(
+        feed, list({split.name: split for split in (train, *data.splits.values())}.values())
+    )
     labels = train.whole(feed.main.column) if feed.main else None
     train = chosen(train, fraction, labels, recipe.seed)
     test = data.splits.get("test")

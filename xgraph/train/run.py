@@ -70,10 +70,13 @@ class Run:
         fabric = make_fabric(self.plan.recipe.precision, accelerator, devices, strategy)
         fabric.launch()
         recorder = _Recorder(self.folder, watch)
-        fitted = fit(
-            self.plan, self.weights, fabric=fabric, watch=recorder,
-            checkpoint=self.folder / CHECKPOINT, save_every=save_every,
-        )  # fmt: skip
+        try:
+            fitted = fit(
+                self.plan, self.weights, fabric=fabric, watch=recorder,
+                checkpoint=self.folder / CHECKPOINT, save_every=save_every,
+            )  # fmt: skip
+        finally:
+            recorder.close()
         if fabric.global_rank != 0:
             return None
         return self._finish(fitted)
@@ -300,6 +303,10 @@ class _Recorder:
     @property
     def stop(self) -> bool:
         return self.watch.stop
+
+    def close(self) -> None:
+        if self._board is not None:
+            self._board.close()
 
     def epoch_begins(self, number: int, batches: int, done: int) -> None:
         self.watch.epoch_begins(number, batches, done)
