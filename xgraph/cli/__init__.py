@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from xgraph import __version__
-from xgraph.cli import networks, passes, spaces
+from xgraph.cli import data, networks, passes, spaces
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,6 +24,7 @@ def main() -> None:
     xgraph apply PIPELINE net.xg           a network made by passes
     xgraph diff a.xg b.xg                  what differs
     xgraph sample space.xg -n 100 -o DIR   networks of a search space
+    xgraph data get mnist                  a known data set
 
     A FILE of `-` is the standard input. Shell completion: put
     `eval "$(_XGRAPH_COMPLETE=bash_source xgraph)"` into ~/.bashrc (or zsh_source, fish_source).
@@ -34,5 +35,6 @@ for _command in (
     networks.check_, networks.fmt, networks.show, networks.compile_, networks.run,
     passes.apply_, passes.passes_, passes.places_, passes.diff_,
     spaces.sample, spaces.space_,
+    data.data,
 ):  # fmt: skip
     main.add_command(_command)

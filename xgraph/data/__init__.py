@@ -1,0 +1,1 @@
+"""Data: known data sets, and the folders of columns that they are written to."""
