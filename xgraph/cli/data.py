@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
 from xgraph.cli.common import guarded
+from xgraph.files import named
 
 
 @click.group(short_help="Get known data sets, and make AV-MNIST.")
@@ -41,9 +41,14 @@ def get_(name: str, out: str | None, source: str | None) -> None:
     """
     from xgraph.data.known import get
 
-    folder = Path(name if out is None else out)
+    folder = named(name if out is None else out, "folder")
     with _stoppable("run the same command again: a download goes on where it stopped"):
-        get(name, folder, Path(source) if source is not None else None, sys.stderr.isatty())
+        get(
+            name,
+            folder,
+            named(source, "folder") if source is not None else None,
+            sys.stderr.isatty(),
+        )
     click.echo(f"wrote {folder}")
 
 
@@ -108,8 +113,8 @@ def avmnist(
 
     with _stoppable("run the same command again"):
         make_avmnist(
-            Path(parts),
-            Path(out),
+            named(parts, "folder"),
+            named(out, "folder"),
             train=train,
             val=val,
             test=test,

@@ -74,7 +74,7 @@ def read_tar(path: Path, wanted: Mapping[str, int]) -> dict[str, bytes]:
     """The members of a gzipped tar whose last name is wanted, of so many bytes at most."""
     found: dict[str, bytes] = {}
     total = 0
-    with reading(path), tarfile.open(path, "r|gz") as archive:
+    with reading(path), gzip.open(path) as file, tarfile.open(fileobj=file, mode="r|") as archive:
         for member in archive:
             total += member.size
             name = PurePosixPath(member.name).name
@@ -85,6 +85,10 @@ def read_tar(path: Path, wanted: Mapping[str, int]) -> dict[str, bytes]:
                 found[name] = content.read()
                 if len(found[name]) != member.size:
                     raise damaged(path, f"its member `{member.name}` breaks off")
+        while rest := file.read(2**20):  # to the check sum at the end
+            total += len(rest)
+            if total > MAX_UNPACKED:
+                raise damaged(path, "what it holds is too large")
     missing = [name for name in wanted if name not in found]
     if missing:
         raise damaged(path, f"it has no member `{missing[0]}`")

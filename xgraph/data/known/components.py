@@ -14,8 +14,8 @@ from xgraph.data.known.archives import read_npz, reading
 from xgraph.data.known.download import require
 from xgraph.data.known.record import Array, Content, Known, Ragged
 from xgraph.data.known.sets import ESC50, MNIST, SPOKEN_DIGITS
-from xgraph.data.known.signals import RATE, prepared
-from xgraph.data.known.sounds import mu_law, parted
+from xgraph.data.known.signals import prepared
+from xgraph.data.known.sounds import MU_LAW, in_16_bits, mu_law, parted
 from xgraph.diagnostics import DiagnosticError, fail
 
 
@@ -120,18 +120,21 @@ def _noise(folder: Path) -> tuple[list[Array], Callable[[Array], Array], Array]:
         return _noise_parts(folder)
     root = folder / ESC50.name
     with reading(root / "about.json"):
-        rate = int(json.loads((root / "about.json").read_text("utf-8"))["rate"])
+        about = json.loads((root / "about.json").read_text("utf-8"))
+        rate, code = int(about["rate"]), about.get("code")
         if rate < 1:
             raise ValueError(f"its rate is {rate}")
     clips, source = _column(root / "all", "wave"), _column(root / "all", "source")
-    if rate == RATE:  # parts, which are prepared
-        return clips, lambda clip: clip.astype(np.float32) / 32767, source
+    if code == MU_LAW:  # parts: prepared, and with no more than 256 levels
+        exact = np.zeros(2**16, np.float32)
+        exact[in_16_bits().view(np.uint16)] = mu_law()
+        return clips, lambda clip: exact[clip.view(np.uint16)], source
     require("scipy")
     return [prepared(clip, rate) for clip in clips], lambda clip: clip, source
 
 
 def _noise_parts(folder: Path) -> tuple[list[Array], Callable[[Array], Array], Array]:
-    """Read by themselves, since what `get` makes of them is rounded to 16 bits."""
+    """Read by themselves: mu-law takes half of the memory."""
     paths = _part_paths(folder, ESC50)
     if not paths:
         raise _missing(folder, ESC50)

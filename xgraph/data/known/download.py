@@ -22,7 +22,8 @@ CACHE = "XGRAPH_CACHE"
 """The environment variable that says where downloads are kept."""
 TRIES = 3
 TIMEOUT = 30.0
-_BLOCK = 2**16
+_BLOCK = 2**14
+"""What is lost at most where a connection breaks off."""
 
 
 def require(package: str) -> None:
@@ -48,7 +49,7 @@ def download(known: Known, cache: Path | None, progress: bool) -> dict[str, Path
 
 def _download(file: File, folder: Path, progress: bool) -> Path:
     import pooch
-    from requests import RequestException  # type: ignore[import-untyped]
+    from requests import RequestException
 
     resumed = Resumed(file, folder / f"{file.name}.part", progress)
     try:
@@ -66,7 +67,7 @@ def _download(file: File, folder: Path, progress: bool) -> Path:
             "hash-mismatch",
             f"what was downloaded as `{file.name}` is not the file that is known ({file.hash})",
             origin=file.url,
-            help="try again later, or get the file in another way and name its folder with `--from`",
+            help="try again later, or get the file elsewhere and name its folder with `--from`",
         ) from None
     except OSError as error:
         raise unwritable(folder, error, "folder") from None
@@ -97,16 +98,15 @@ class Resumed:
     progress: bool = False
 
     def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
-        """Get `url`; try again as long as each try gets further."""
-        from requests import RequestException
+        """Get `url`; try again at once where a connection broke off."""
+        from requests import exceptions as known
 
         for left in reversed(range(TRIES)):
-            before = self._have()
             try:
                 self._go_on(url)
                 break
-            except RequestException:
-                if not left or self._have() <= before:
+            except known.RequestException as error:
+                if not left or isinstance(error, known.HTTPError | known.Timeout):
                     raise
         os.replace(self.part, output_file)
 
