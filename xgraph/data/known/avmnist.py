@@ -224,7 +224,7 @@ def _write_split(
 def _bar(stack: ExitStack, total: int, progress: bool) -> Any:
     if not progress or find_spec("tqdm") is None:
         return None
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from tqdm import tqdm
 
     return stack.enter_context(tqdm(total=total, unit=" samples", desc="avmnist"))
 

@@ -40,7 +40,7 @@ def require(package: str) -> None:
 def download(known: Known, cache: Path | None, progress: bool) -> dict[str, Path]:
     """The files of a set by their names, downloaded unless they are there."""
     require("pooch")
-    import pooch  # type: ignore[import-untyped]
+    import pooch
 
     pooch.get_logger().setLevel(logging.WARNING)
     kept = cache or Path(os.environ.get(CACHE) or pooch.os_cache("xgraph"))
@@ -151,6 +151,6 @@ class Resumed:
     def _bar(self, total: int | None, begun: int) -> Any:
         if not self.progress or find_spec("tqdm") is None:
             return nullcontext()
-        from tqdm import tqdm  # type: ignore[import-untyped]
+        from tqdm import tqdm
 
         return tqdm(total=total, initial=begun, unit="B", unit_scale=True, desc=self.file.name)

@@ -78,7 +78,7 @@ def prepared(wave: Array, rate: int) -> Array:
 
     The clips of ESC-50 are filled up with silence. A stretch of it has no loudness to scale.
     """
-    from scipy.signal import resample_poly  # type: ignore[import-untyped]
+    from scipy.signal import resample_poly
 
     if rate != RATE:
         common = np.gcd(RATE, rate)

@@ -187,4 +187,5 @@ def mu_law() -> Array:
 
 def in_16_bits() -> Array:
     """The same, rounded: no two bytes become one, so nothing is lost."""
-    return np.rint(mu_law() * 32767).astype(np.int16)
+    levels: Array = np.rint(mu_law() * 32767).astype(np.int16)
+    return levels
