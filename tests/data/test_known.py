@@ -6,6 +6,8 @@ import errno
 import gzip
 import json
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -114,7 +116,26 @@ def test_records_are_whole() -> None:
         assert known.licence
 
 
+def test_the_page_tells_what_is_known() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "data-sets.md").read_text("utf-8")
+    for name, known in KNOWN.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` | "))
+        assert f"| {known.size / 1e6:.0f} MB |" in row
+        assert all(f"`{split}` {count:,}" in row for split, count in known.counts.items())
+        assert known.licence in row
+
+
 # --------------------------------------------------------------------------- downloads
+
+
+def test_downloads_are_kept_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = made("cifar100")
+    monkeypatch.setenv("XGRAPH_CACHE", str(tmp_path / "kept"))
+    with serving(one.files) as served:
+        get("cifar100", tmp_path / "out", known=one.at(served.address))
+    assert listing(tmp_path / "kept") == ["cifar100/cifar-100-binary.tar.gz"]
 
 
 def test_a_broken_download_goes_on(tmp_path: Path) -> None:
@@ -511,6 +532,75 @@ def test_avmnist_of_folders_is_that_of_parts(
     for name in ("image", "audio", "label", "source"):
         left, right = splits_of(a, name), splits_of(b, name)
         assert all(np.array_equal(left[split], right[split]) for split in SMALL)
+    assert (a / "about.json").read_bytes() == (b / "about.json").read_bytes()
+
+
+def shorten(path: Path) -> None:
+    np.save(path, np.load(path)[:-1])
+
+
+def scalar(path: Path) -> None:
+    np.save(path, np.array(1))
+
+
+def empty(path: Path) -> None:
+    path.write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("changed", "how"),
+    [
+        ("mnist/train/image.npy", shorten),
+        ("mnist/test/label.npy", shorten),
+        ("mnist/test/label.npy", scalar),
+        ("free-spoken-digits/train/take.npy", shorten),
+        ("free-spoken-digits/train/wave.npy", shorten),
+        ("free-spoken-digits/train/wave.offsets.npy", empty),
+        ("esc50/all/source.npy", shorten),
+        ("esc50/about.json", empty),
+        ("mnist/train/label.npy", empty),
+        ("mnist/train/label.npy", Path.unlink),
+    ],
+)
+def test_avmnist_of_folders_that_were_changed(
+    changed: str, how: Any, small: Path, table: dict[str, Known], tmp_path: Path
+) -> None:
+    for name in ("mnist", "free-spoken-digits", "esc50"):
+        get(name, tmp_path / "got" / name, small, known=table)
+    how(tmp_path / "got" / changed)
+    told = refused(make_avmnist, tmp_path / "got", tmp_path / "out", **SMALL)
+    assert told.id in ("damaged-file", "unreadable")
+    assert str(told.origin).startswith(str(tmp_path / "got" / changed.partition("/")[0]))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "change"),
+    [
+        ("mnist", "mnist.npz", {"x_train": np.zeros((200, 27, 28), np.uint8)}),
+        ("mnist", "mnist.npz", {"x_train": np.zeros((200, 28, 28))}),
+        ("mnist", "mnist.npz", {"y_train": np.array(["a"] * 200)}),
+        ("mnist", "mnist.npz", {"y_test": np.array(0)}),
+        ("free-spoken-digits", "fsdd_8k.npz", {"offset": np.array(["a"])}),
+        ("free-spoken-digits", "fsdd_8k.npz", {"offset": np.array([0, 5])}),
+        ("free-spoken-digits", "fsdd_8k.npz", {"offset": np.array(0)}),
+        ("free-spoken-digits", "fsdd_8k.npz", {"wave": np.zeros(10)}),
+        ("free-spoken-digits", "fsdd_8k.npz", {"take": np.zeros(3, int)}),
+        ("free-spoken-digits", "fsdd_8k.npz", {"label": np.full(500, 10)}),
+        ("esc50", "noise_esc10_8k.npz", {"wave": np.zeros(90000, np.int16)}),
+        ("esc50", "noise_esc10_8k.npz", {"source": np.zeros(9, int)}),
+        ("esc50", "noise_esc10_8k.npz", {"source": np.array(1)}),
+        ("esc50", "noise_esc10_8k.npz", {"category": np.full(10, 50)}),
+    ],
+)
+def test_parts_that_do_not_fit(
+    name: str, part: str, change: Any, small: Path, table: dict[str, Known], tmp_path: Path
+) -> None:
+    with np.load(small / part) as arrays:
+        np.savez(tmp_path / part, **{**arrays, **change})
+    told = refused(get, name, tmp_path / "out", tmp_path, known=table)
+    assert (told.id, told.origin) == ("damaged-file", str(tmp_path / part))
+    assert listing(tmp_path) == [part]
 
 
 def test_avmnist_of_noise_at_its_own_rate(
@@ -558,7 +648,7 @@ def test_all_of_the_energy_leaves_images_as_they_are(small: Path, tmp_path: Path
     with np.load(small / "mnist.npz") as arrays:
         chosen = arrays["x_train"][np.load(out / "train" / "source.npy")[:, 0]]
     assert np.array_equal(np.load(out / "train" / "image.npy")[:, 0], chosen)
-    assert np.load(out / "val" / "audio.npy").shape == (0, 1, 112, 112)
+    assert np.load(out / "val" / "audio.npy", mmap_mode="r").shape == (0, 1, 112, 112)
 
 
 def test_a_tone_is_a_row_of_its_spectrogram() -> None:
@@ -666,6 +756,18 @@ class TestReal:
         source = [np.load(REAL / f"noise_esc{n}_8k.npz")["source"] for n in (10, 50)]
         with np.load(REAL / "fsdd_8k.npz") as arrays:
             nothing_is_shared(out, arrays["take"], np.concatenate(source))
+
+    @pytest.mark.long
+    def test_avmnist_is_that_of_the_script(self, tmp_path: Path) -> None:
+        """Another program that follows the recipe, beside the parts, gives the same samples."""
+        made = make_avmnist(REAL, tmp_path / "made", limit=300)
+        script = [sys.executable, REAL / "make_avmnist.py", tmp_path / "script", "--limit", "300"]
+        subprocess.run(script, check=True, capture_output=True)
+        for name in ("image", "audio", "label", "source"):
+            for split, column in splits_of(made, name).items():
+                other = np.load(tmp_path / "script" / f"{split}_{name}.npy")
+                assert column.dtype == other.dtype
+                assert np.abs(column.astype(int) - other).max() <= (name == "audio")
 
 
 def splits_of_digits(out: Path) -> list[Any]:

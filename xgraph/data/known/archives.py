@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import math
 import struct
@@ -146,4 +147,14 @@ def read_npz(path: Path) -> dict[str, Array]:
             if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED:
                 raise damaged(path, "what it holds is too large")
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            return {name: np.atleast_1d(arrays[name]) for name in arrays.files}
+
+
+def hash_of(path: Path, algorithm: str) -> str:
+    with reading(path), open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def hashes_of(paths: Mapping[str, Path]) -> dict[str, str]:
+    """What is told of files that have no known hash."""
+    return {name: f"sha256:{hash_of(path, 'sha256')}" for name, path in paths.items()}

@@ -10,9 +10,16 @@ from typing import Any, final
 
 import numpy as np
 
-from xgraph.data.known.archives import read_npz, reading
+from xgraph.data.known.archives import hashes_of, read_npz, reading
 from xgraph.data.known.download import require
-from xgraph.data.known.record import Array, Content, Known, Ragged
+from xgraph.data.known.record import (
+    Array,
+    Content,
+    Known,
+    Ragged,
+    check_labels,
+    damaged,
+)
 from xgraph.data.known.sets import ESC50, MNIST, SPOKEN_DIGITS
 from xgraph.data.known.signals import prepared
 from xgraph.data.known.sounds import MU_LAW, in_16_bits, mu_law, parted
@@ -69,9 +76,7 @@ def _splits(folder: Path, known: Known, columns: tuple[str, ...]) -> dict[str, d
     """The columns of each split of a set; a ragged one as a list of rows."""
     if _is_written(folder, known):
         root = folder / known.name
-        return {
-            split: {name: _column(root / split, name) for name in columns} for split in known.counts
-        }
+        return {split: _written(root / split, columns) for split in known.counts}
     return {
         split.name: {
             name: list(column.rows) if isinstance(column, Ragged) else column
@@ -81,14 +86,26 @@ def _splits(folder: Path, known: Known, columns: tuple[str, ...]) -> dict[str, d
     }
 
 
+def _written(folder: Path, columns: tuple[str, ...]) -> dict[str, Any]:
+    """The columns in the folder of a split: what `get` wrote may have been changed since."""
+    found = {name: _column(folder, name) for name in columns}
+    check_labels(folder / "label.npy", found["label"], 10)
+    if any(len(column) != len(found["label"]) for column in found.values()):
+        raise damaged(folder, "its columns differ in length")
+    if "image" in found and found["image"].shape[1:] != (1, 28, 28):
+        raise damaged(folder / "image.npy", "its images are not of 28 x 28 pixels")
+    return found
+
+
 def _column(folder: Path, name: str) -> Any:
     path = folder / f"{name}.npy"
     ragged = path.with_suffix(".offsets.npy")
     with reading(path):
-        whole = np.load(path, mmap_mode="r" if path.stat().st_size else None, allow_pickle=False)
+        whole = np.atleast_1d(np.load(path, mmap_mode="r", allow_pickle=False))
         if not ragged.exists():
             return whole
-        return parted(path, {"wave": whole, "offset": np.load(ragged, allow_pickle=False)})
+        ends = np.load(ragged, allow_pickle=False)
+        return parted(path, {"wave": whole, "offset": np.atleast_1d(ends)}, np.int16)
 
 
 def _part_paths(folder: Path, known: Known) -> dict[str, Path]:
@@ -125,6 +142,8 @@ def _noise(folder: Path) -> tuple[list[Array], Callable[[Array], Array], Array]:
         if rate < 1:
             raise ValueError(f"its rate is {rate}")
     clips, source = _column(root / "all", "wave"), _column(root / "all", "source")
+    if len(clips) != len(source):
+        raise damaged(root, "its columns differ in length")
     if code == MU_LAW:  # parts: prepared, and with no more than 256 levels
         exact = np.zeros(2**16, np.float32)
         exact[in_16_bits().view(np.uint16)] = mu_law()
@@ -143,12 +162,20 @@ def _noise_parts(folder: Path) -> tuple[list[Array], Callable[[Array], Array], A
     for path in paths.values():
         arrays = read_npz(path)
         with reading(path):
-            clips += parted(path, arrays)
-            source.append(arrays["source"])
+            clips += parted(path, arrays, np.uint8)
+            source.append(arrays["source"].astype(np.int64))
+            if len(clips) != sum(map(len, source)):
+                raise damaged(path, "its columns differ in length")
     table = mu_law()
     return clips, lambda clip: table[clip], np.concatenate(source)
 
 
 def _origin(folder: Path, known: Known) -> dict[str, Any]:
-    names = [known.name] if _is_written(folder, known) else list(_part_paths(folder, known))
-    return {"from": names, "source": known.home, "licence": known.licence}
+    """The same of a folder that `get` wrote and of the files that it wrote it from."""
+    about = folder / known.name / "about.json"
+    if _is_written(folder, known):
+        with reading(about):
+            files = json.loads(about.read_text("utf-8"))["from"]
+    else:
+        files = hashes_of(_part_paths(folder, known))
+    return {"from": files, "source": known.home, "licence": known.licence}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from xgraph.data.known.archives import reading
+from xgraph.data.known.archives import hash_of, hashes_of
 from xgraph.data.known.download import download
 from xgraph.data.known.folder import refuse_existing, whole_folder, write_about, write_content
 from xgraph.data.known.record import Content, Known
@@ -70,8 +69,7 @@ def _from_folder(known: Known, out: Path, source: Path) -> None:
     found = {n: source / n for n in (parts.names if parts else ()) if (source / n).is_file()}
     if parts is None or not found or (parts.needs_all and len(found) < len(parts.names)):
         raise _missing(known, source)
-    hashes = {name: f"sha256:{hash_of(path, 'sha256')}" for name, path in found.items()}
-    _write(known, out, found, parts.read(known, found), hashes)
+    _write(known, out, found, parts.read(known, found), hashes_of(found))
 
 
 def _missing(known: Known, source: Path) -> DiagnosticError:
@@ -98,11 +96,6 @@ def _check_hashes(known: Known, files: Mapping[str, Path]) -> None:
                 origin=str(files[file.name]),
                 help=f"get it again from {file.url}",
             )
-
-
-def hash_of(path: Path, algorithm: str) -> str:
-    with reading(path), open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def _hashes(known: Known) -> dict[str, str]:

@@ -106,7 +106,8 @@ def damaged(path: Path, why: str) -> DiagnosticError:
 
 def check_labels(path: Path, labels: Array, classes: int) -> Array:
     """`labels` as int64, refused where one is of no class."""
-    if labels.ndim != 1 or (len(labels) and not 0 <= labels.min() <= labels.max() < classes):
+    fits = labels.ndim == 1 and labels.dtype.kind in "iu"
+    if not fits or (len(labels) and not 0 <= labels.min() <= labels.max() < classes):
         raise damaged(path, f"its labels are not numbers from 0 to {classes - 1}")
     return labels.astype(np.int64)
 

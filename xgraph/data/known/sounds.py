@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from xgraph.data.known.archives import Zip, read_npz, read_wave, reading
 from xgraph.data.known.record import (
@@ -74,22 +75,18 @@ def read_digits_parts(known: Known, files: Mapping[str, Path]) -> Content:
     (path,) = files.values()
     arrays = read_npz(path)
     with reading(path):
-        waves = parted(path, arrays)
+        waves = parted(path, arrays, np.int16)
         facts = {name: arrays[name].astype(np.int64) for name in ("label", "speaker", "take")}
         speakers = [str(name) for name in arrays["speaker_name"]]
     return _digits(known, path, waves, facts, speakers)
 
 
-def parted(path: Path, arrays: Mapping[str, Array]) -> list[Array]:
+def parted(path: Path, arrays: Mapping[str, Array], dtype: DTypeLike) -> list[Array]:
     """The rows of `wave`, between its offsets."""
     wave, ends = arrays["wave"], arrays["offset"].astype(np.int64)
-    if (
-        wave.ndim != 1
-        or not len(ends)
-        or ends[0]
-        or ends[-1] != len(wave)
-        or any(np.diff(ends) < 1)
-    ):
+    if (wave.ndim, ends.ndim) != (1, 1) or wave.dtype != dtype:
+        raise damaged(path, f"its recordings are not one row of {np.dtype(dtype)}")
+    if not len(ends) or ends[0] or ends[-1] != len(wave) or any(np.diff(ends) < 1):
         raise damaged(path, "its offsets do not part its recordings")
     return np.split(wave, ends[1:-1])
 
@@ -164,7 +161,7 @@ def read_esc50_parts(known: Known, files: Mapping[str, Path]) -> Content:
     for path in files.values():
         arrays = read_npz(path)
         with reading(path):
-            waves += parted(path, arrays)
+            waves += parted(path, arrays, np.uint8)
             for name, key in (("label", "category"), ("fold", "fold"), ("source", "source")):
                 columns[name].append(arrays[key].astype(np.int64))
             classes = [str(name) for name in arrays["category_name"]]
