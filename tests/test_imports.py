@@ -57,11 +57,14 @@ HOMES = {
     "onnxruntime": {"backends.runtime"},
     "safetensors": {"weights"},
     "PIL": {"arrays"},
+    "pooch": {"data.known"},
+    "requests": {"data.known"},
+    "scipy": {"data.known", "train"},
+    "tqdm": {"data.known", "cli"},
     "torch": {"backends.torch", "driver", "train"},
     "lightning_fabric": {"train"},
     "torchmetrics": {"train"},
     "matplotlib": {"train"},
-    "scipy": {"train"},
     "sklearn": {"data"},
     "datasets": {"data"},
     "pydantic": {"recipe", "train"},
@@ -159,7 +162,7 @@ def test_library_stays_in_its_room(library: str) -> None:
     assert not [module for module in users if not module.startswith(homes)]
 
 
-HEAVY = {"torch", "onnx", "onnxruntime", "PIL"}
+HEAVY = {"torch", "onnx", "onnxruntime", "PIL", "pooch", "requests", "scipy"}
 
 PROBE = """
 import sys

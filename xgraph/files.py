@@ -141,12 +141,17 @@ def write_whole(path: FilePath, data: bytes | str) -> None:
         else:
             Path(path).write_bytes(content)
     except (OSError, ValueError) as error:
-        raise fail(
-            "cannot-write",
-            f"this file cannot be written: {_reason(error)}",
-            origin=os.fspath(path),
-            help=_advice(error, Path(path)),
-        ) from None
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: FilePath, error: OSError | ValueError, what: str = "file") -> DiagnosticError:
+    """What is told when `path` cannot be written because of `error`."""
+    return fail(
+        "cannot-write",
+        f"this {what} cannot be written: {_reason(error)}",
+        origin=os.fspath(path),
+        help=_advice(error, Path(path)),
+    )
 
 
 def _mode(target: FilePath) -> int | None:

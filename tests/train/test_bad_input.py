@@ -261,13 +261,13 @@ help: `train` has `image`, `label`; name one: `target: ...`
     (
         "inputs: {image: [yuv]}\n",
         """\
-error[shape-mismatch]: `image` cannot be made of `image` of `test`: `yuv` takes three planes, and \
-these are [1, 8, 8]
-  --> digits/test: image
-
 error[shape-mismatch]: `image` cannot be made of `image` of `train`: `yuv` takes three planes, and \
 these are [1, 8, 8]
   --> digits/train: image
+
+error[shape-mismatch]: `image` cannot be made of `image` of `test`: `yuv` takes three planes, and \
+these are [1, 8, 8]
+  --> digits/test: image
 """,
     ),
     (
@@ -303,10 +303,10 @@ def test_logits_are_wanted(here: Path) -> None:
         train()
         == """\
 error[not-logits]: `cross-entropy` takes logits, and `logits` comes out of `softmax`
-  --> net.xg:9:27
+ --> net.xg:9:44
   |
-9 |   flatten -> linear(10) -> softmax
-  |                            ^^^^^^^
+9 |   dropout(0.2) -> flatten -> linear(10) -> softmax
+  |                                            ^^^^^^^
 help: take the last `softmax` away: the loss has it inside
 
 """

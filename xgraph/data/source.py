@@ -191,7 +191,7 @@ def _rows(array: Array, origin: str) -> Array:
 
 def _unread(path: Path, error: Exception) -> DiagnosticError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if "pickle" not in reason.lower():
+    if "pickle" not in reason.lower() and "Python objects" not in reason:
         advice = "the file may be cut off; make it anew"
         return fail("bad-data", f"it cannot be read: {reason}", origin=str(path), help=advice)
     with path.open("rb") as file:  # numpy takes whatever it does not know for a pickle
