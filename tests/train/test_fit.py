@@ -321,3 +321,20 @@ output y = net
     made = planned(text, data, "batch=4")
     with pytest.raises(DiagnosticError, match=r"`net\.b.*` was the first layer"):
         fit(made, fresh(made))
+
+
+def test_what_nothing_is_trained_on_stays(digits: Path) -> None:
+    made = planned(HALVES, digits, "epochs=1", "losses={top_logits: cross-entropy}")
+    before = fresh(made)
+    after = fit(made, dict(before)).weights
+    assert after.keys() == before.keys()
+    moved = {name.split(".")[0] for name in before if not np.array_equal(before[name], after[name])}
+    assert moved == {"upper"}
+
+
+def test_outputs_that_count_in_a_stage(digits: Path) -> None:
+    made = planned(HALVES, digits, "stages=[{epochs: 1, outputs: [bottom_logits]}]")
+    before = fresh(made)
+    after = fit(made, dict(before)).weights
+    moved = {name.split(".")[0] for name in before if not np.array_equal(before[name], after[name])}
+    assert moved == {"lower"}

@@ -143,6 +143,10 @@ def feed_of(graph: Graph, recipe: Recipe, split: Split, *, targets: bool = True)
         raise _nothing_to_hold(graph, split)
     if targets:
         mistakes += _predicting(recipe, [target.output for target in held])
+        named = {target.output: target for target in held}
+        for stage in recipe.stages:
+            for pattern in stage.outputs or []:
+                _check_pattern(pattern, named, "output", "stages.outputs", mistakes)
     if mistakes:
         raise DiagnosticError(*mistakes)
     return Feed(tuple(ports), tuple(held))

@@ -195,7 +195,8 @@ class Stage(Section):
     groups: list[Group] | None = None
     optimizer: Optimizer | None = None
     schedule: Schedule | None = None
-    losses: Losses | None = None
+    outputs: list[str] | None = None
+    """Whose losses count, by name or pattern; else all that the recipe tells."""
 
 
 @final
@@ -248,7 +249,7 @@ class Recipe(Section):
                 groups=self.groups if stage.groups is None else stage.groups,
                 optimizer=stage.optimizer or self.optimizer,
                 schedule=stage.schedule or self.schedule,
-                losses=self.losses if stage.losses is None else stage.losses,
+                outputs=stage.outputs,
             )
             for stage in stages
         ]

@@ -22,6 +22,7 @@ from torch import Tensor
 from xgraph.data.feed import Batch, Order, all_batches, training_batches
 from xgraph.data.split import Split
 from xgraph.diagnostics import DiagnosticError, fail
+from xgraph.ir.graph import Graph
 from xgraph.train.blame import first_not_finite
 from xgraph.train.checkpoint import Checkpoint, Progress
 from xgraph.train.objective import Objective, scores
@@ -141,9 +142,14 @@ class _Fit:
         self.fabric = fabric or make_fabric(self.recipe.precision, "cpu")
         self.low = plan.graph if plan.graph.level == "tensor" else lower(plan.graph)
         self.from_file = Checkpoint.read(path) if path is not None and path.exists() else None
-        start = self.from_file.weights if self.from_file else weights
-        self.module = self.fabric.to_device(to_module(self.low, dict(start)))
+        self.start = dict(self.from_file.weights if self.from_file else weights)
+        used = self._used()
+        self.module = self.fabric.to_device(
+            to_module(used, {address: self.start[address] for address, _ in used.params()})
+        )
         self.objective = Objective(plan.feed.targets, plan.train, self.fabric.device)
+        self.counted = self.objective
+        """The losses that count in this stage."""
         self.progress = self.from_file.progress if self.from_file else Progress()
         self.best: Arrays = self.from_file.best if self.from_file else {}
         self.stages = self.recipe.each_stage()
@@ -153,6 +159,16 @@ class _Fit:
         order = Order(len(plan.train), self.recipe.batch, self.recipe.seed, 0)
         self.steps = len(order.rows())
         """In an epoch."""
+
+    def _used(self) -> Graph:
+        """The part of the network that what is trained on needs."""
+        used = self.low.copy()
+        used.outputs = {t.output: used.outputs[t.output] for t in self.plan.feed.targets}
+        live = set(used.live())
+        for node in reversed(used.nodes()):
+            if node not in live:
+                used.erase(node)
+        return used
 
     def run(self) -> Fitted:
         torch.manual_seed(self.recipe.seed)
@@ -183,6 +199,7 @@ class _Fit:
         """Train for one stage; False where the recipe's `stop` ends all."""
         stage = self.stages[number]
         freeze(self.plan.graph, self.module, stage)
+        self.counted = self.objective.of(stage.outputs)
         plain = optimizer_of(self.plan.graph, self.module, stage)
         done = self.progress.epoch * self.steps + self.progress.batch
         with warnings.catch_warnings():
@@ -230,7 +247,7 @@ class _Fit:
     def _step(self, module: Any, optimizer: Any, batch: Batch) -> None:
         inputs, targets = self._moved(batch)
         optimizer.zero_grad(set_to_none=True)
-        loss = self.objective(self._named(module(*inputs)), targets)
+        loss = self.counted(self._named(module(*inputs)), targets)
         self.progress.step += 1
         rows = len(next(iter(batch[0].values())))
         self._recent.append((rows, loss.detach()))
@@ -272,7 +289,7 @@ class _Fit:
 
     def _named(self, outputs: Any) -> dict[str, Tensor]:
         values = outputs if isinstance(outputs, tuple) else (outputs,)
-        return dict(zip(self.low.outputs, values, strict=True))
+        return dict(zip((t.output for t in self.plan.feed.targets), values, strict=True))
 
     # ---------------------------------------------------------------------------- validation
 
@@ -326,8 +343,12 @@ class _Fit:
     # --------------------------------------------------------------------------------- state
 
     def _weights(self) -> Arrays:
+        """All of the network's: those that nothing trained on needs are as they were."""
         state = self.module.state_dict()
-        return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
+        return {
+            name: state[name].detach().cpu().numpy().copy() if name in state else given
+            for name, given in self.start.items()
+        }
 
     def _save(self, optimizer: Any, *, always: bool = False) -> None:
         if self.path is None or self.fabric.global_rank != 0:

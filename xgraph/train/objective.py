@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from fnmatch import fnmatchcase
 from typing import Any, final
 
 import numpy as np
@@ -21,8 +23,18 @@ class Objective:
     """The sum of the losses of all outputs that are held against something."""
 
     def __init__(self, targets: Sequence[Target], train: Split, device: torch.device) -> None:
-        self.targets = targets
+        self.targets = tuple(targets)
         self._weights = {t.output: _weights(t, train, device) for t in targets}
+
+    def of(self, outputs: Sequence[str] | None) -> Objective:
+        """The sum of the losses of some outputs, by name or pattern; of all for None."""
+        if outputs is None:
+            return self
+        part = copy(self)
+        part.targets = tuple(
+            t for t in self.targets if any(fnmatchcase(t.output, pattern) for pattern in outputs)
+        )
+        return part
 
     def __call__(self, outputs: Outputs, targets: Outputs) -> Tensor:
         losses = [
