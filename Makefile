@@ -16,7 +16,7 @@ CODE := $(PACKAGES) tests benchmarks examples
 help:  ## print the targets
 	@awk -F ':.*##  *' '/^[a-z-]+:.*##/ { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY)  ## compile a cross-modal network to PyTorch and ONNX, and run both on photographs
+demo: $(READY)  ## train a cross-modal network on digits, beside networks of one modality
 	@$(BIN)/python examples/demo.py
 
 test: $(READY)  ## run the tests, all but the long ones

@@ -209,7 +209,7 @@ class Recipe(Section):
     """Of all devices together."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the weights, the order of the examples, and what is drawn."""
-    precision: Literal["32", "bf16", "16"] = "32"
+    precision: Annotated[Literal["32", "bf16", "16"], BeforeValidator(str)] = "32"
     optimizer: Optimizer = Adam()
     schedule: Schedule = Constant()
     losses: Losses = {}
