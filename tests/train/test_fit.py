@@ -157,6 +157,20 @@ def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert not list((tmp_path / "run").glob(".*.tmp"))
 
 
+@pytest.mark.long
+def test_several_processes(tmp_path: Path) -> None:
+    digits_folder(tmp_path / "digits", rows=900)
+    (tmp_path / "net.xg").write_text(DIGITS)
+    command = [
+        sys.executable, "-m", "xgraph.cli", "train", "net.xg", "--data", "digits", "-o", "run",
+        "--epochs", "6", "--accelerator", "cpu", "--devices", "2", "--strategy", "ddp",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 6/6") == 1
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["rows"] == 100
+
+
 # ----------------------------------------------------------------------------- what a recipe means
 
 
@@ -252,7 +266,7 @@ def test_the_same_seed_gives_the_same_bytes(digits: Path, tmp_path: Path) -> Non
             open_data(digits),
             read_recipe(None, ["epochs=1"]),
         )
-        run.train(accelerator="cpu")
+        run.train()
     files = {p.name for p in (tmp_path / "a").iterdir()} - {"tensorboard"}
     assert files == {
         "net.xg", "recipe.yaml", "run.json", "metrics.json", "metrics.csv", "curves.png",
@@ -271,7 +285,7 @@ def test_the_same_seed_gives_the_same_bytes(digits: Path, tmp_path: Path) -> Non
 def test_weights_of_another_network_are_inherited(digits: Path, tmp_path: Path) -> None:
     graph, data = xgraph.parse(DIGITS), open_data(digits)
     first = start_run(tmp_path / "a", graph, data, read_recipe(None, ["epochs=1"]))
-    first.train(accelerator="cpu")
+    first.train()
     wider = xgraph.parse(DIGITS.replace("conv(16, 3)", "conv(24, 3)"))
     weights = tmp_path / "a" / "weights.safetensors"
     second = start_run(tmp_path / "b", wider, data, read_recipe(None, ["epochs=1"]), init=weights)

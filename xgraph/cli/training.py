@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from xgraph.recipe import Recipe
     from xgraph.train.checkpoint import Progress
     from xgraph.train.evaluate import Evaluation
+    from xgraph.train.run import Run
 
 data_option = click.option(
     "--data", metavar="DATA", help="A folder, an .npz or Parquet file, or package.module:function."
@@ -124,10 +126,12 @@ def train(
     _needs_training()
     from xgraph.data import open_data
     from xgraph.files import named
-    from xgraph.train.fit import Stopped
+    from xgraph.train.fit import Stopped, make_fabric
     from xgraph.train.run import resume_run, same_network, start_run
 
     folder = named(out, "output folder")
+    count = int(devices) if devices.isdecimal() else devices
+    on_devices = partial(make_fabric, accelerator=accelerator, devices=count, strategy=strategy)
     if resume:
         _only_resume(data, recipe, overrides, init, epochs, batch, lr, seed, precision)
         if file is not None and not same_network(folder, read_graph(file, settings, limits)):
@@ -136,14 +140,39 @@ def train(
                 help=f"`xgraph train --resume -o {out}` goes on with its own",
             )  # fmt: skip
         run = resume_run(folder)
+        fabric = on_devices(run.plan.recipe.precision)
+        fabric.launch()
     else:
         if file is None or data is None:
             raise click.UsageError("give the network and --data, or --resume")
         graph = read_graph(file, settings, limits)
         told = _recipe(recipe, overrides, epochs=epochs, batch=batch, optimizer__lr=lr, seed=seed,
                        precision=precision)  # fmt: skip
-        run = start_run(folder, graph, open_data(data), told, fraction=fraction,
-                        init=Path(init) if init else None, allow_leaks=allow_leaks)  # fmt: skip
+        opened = open_data(data)
+        fabric = on_devices(told.precision)
+        fabric.launch()  # other processes run this command from its begin, up to here
+        run = start_run(folder, graph, opened, told, fraction=fraction,
+                        init=Path(init) if init else None, allow_leaks=allow_leaks,
+                        write=fabric.global_rank == 0)  # fmt: skip
+    if fabric.global_rank == 0:
+        _tell_run(run, init)
+    silent = fabric.global_rank != 0
+    with _watching(sum(stage.epochs for stage in run.plan.recipe.each_stage()), silent) as watch:
+        try:
+            found = run.train(fabric, watch, save_every=save_every)
+        except Stopped as stopped:
+            watch.close()
+            if not silent:
+                click.echo(f"{stopped}; go on with: xgraph train --resume -o {out}")
+            sys.exit(INTERRUPTED)
+    if found is not None:
+        click.echo(_told(found))
+    if not silent:
+        click.echo(f"wrote {folder / 'weights.safetensors'}, {folder / 'model.onnx'} and more")
+
+
+def _tell_run(run: Run, init: str | None) -> None:
+    """Say what is trained on what."""
     if run.inherited:
         click.echo(f"{init}: {run.inherited.summary()}")
         _list_inherited(run.inherited)
@@ -151,21 +180,6 @@ def train(
     click.echo(", ".join(f"{len(s):,} rows of `{s.name}`" for s in splits))
     for target in run.plan.feed.targets:
         click.echo(f"{target.loss.kind} of `{target.output}` against `{target.column}`")
-    with _watching(sum(stage.epochs for stage in run.plan.recipe.each_stage())) as watch:
-        try:
-            found = run.train(
-                watch, save_every=save_every, accelerator=accelerator,
-                devices=int(devices) if devices.isdecimal() else devices, strategy=strategy,
-            )  # fmt: skip
-        except Stopped as stopped:
-            watch.close()
-            click.echo(f"{stopped}; go on with: xgraph train --resume -o {out}")
-            sys.exit(INTERRUPTED)
-    if found is not None:
-        click.echo(_told(found))
-    click.echo(
-        f"wrote {folder / 'weights.safetensors'}, {folder / 'model.onnx'} and what made them"
-    )
 
 
 def _only_resume(*given: Any) -> None:
@@ -182,9 +196,9 @@ def _list_inherited(inherited: Any) -> None:
 
 
 @contextmanager
-def _watching(epochs: int) -> Iterator[_Bar]:
+def _watching(epochs: int, silent: bool) -> Iterator[_Bar]:
     """A watch that Ctrl-C asks to stop after the step; a second Ctrl-C ends at once."""
-    watch = _Bar(epochs)
+    watch = _Bar(epochs, silent)
     before = None
     if threading.current_thread() is threading.main_thread():
 
@@ -192,7 +206,8 @@ def _watching(epochs: int) -> Iterator[_Bar]:
             if watch.stop:
                 raise KeyboardInterrupt
             watch.stop = True
-            click.echo("\nfinishing this step, to save it", err=True)
+            if not silent:
+                click.echo("\nfinishing this step, to save it", err=True)
 
         before = signal.signal(signal.SIGINT, asked)
     try:
@@ -207,8 +222,9 @@ def _watching(epochs: int) -> Iterator[_Bar]:
 class _Bar:
     """A progress bar on a terminal, and one line an epoch anywhere."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, silent: bool) -> None:
         self.stop = False
+        self._silent = silent
         self._epochs = epochs
         self._bar: Any = None
         self._began = time.monotonic()
@@ -219,7 +235,7 @@ class _Bar:
         self.close()
         self._bar = tqdm(
             total=batches, initial=done, desc=f"epoch {number + 1}/{self._epochs}", unit="step",
-            leave=False, disable=not sys.stderr.isatty(),
+            leave=False, disable=self._silent or not sys.stderr.isatty(),
         )  # fmt: skip
 
     def step(self, progress: Progress, loss: float | None) -> None:
@@ -233,6 +249,8 @@ class _Bar:
         told = [f"{name} {value:.4f}" for name, value in record.items() if _is_short(name)]
         done = record["epoch"] + 1
         seconds = time.monotonic() - self._began
+        if self._silent:
+            return
         click.echo(f"epoch {done}/{self._epochs}  {'  '.join(told)}  ({seconds:.0f} s)")
 
     def close(self) -> None:

@@ -297,12 +297,14 @@ class Order:
     size: int
     seed: int
     epoch: int
+    least: int = 2
+    """Rows of the last batch, below which it is left out: one row alone has no deviation, and batch
+    normalisation cannot take it; and each of several processes needs one."""
 
     def rows(self) -> list[Rows]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
         parts = [order[i : i + self.size] for i in range(0, self.length, self.size)]
-        # One row alone has no deviation, and batch normalisation cannot take it.
-        return parts[:-1] if len(parts) > 1 and len(parts[-1]) == 1 else parts
+        return parts[:-1] if len(parts) > 1 and len(parts[-1]) < self.least else parts
 
     def draws(self, batch: int) -> Array:
         """Four numbers a row of a batch."""

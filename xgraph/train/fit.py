@@ -156,8 +156,7 @@ class _Fit:
         self._saved = time.monotonic()
         self._recent: list[tuple[int, Tensor]] = []
         self._look = 1 if self.fabric.device.type == "cpu" else _LOOK
-        order = Order(len(plan.train), self.recipe.batch, self.recipe.seed, 0)
-        self.steps = len(order.rows())
+        self.steps = len(self._order(0).rows())
         """In an epoch."""
 
     def _used(self) -> Graph:
@@ -223,7 +222,7 @@ class _Fit:
 
     def _epoch(self, module: Any, optimizer: Any, schedule: Any) -> None:
         done = len(self.progress.history)
-        order = Order(len(self.plan.train), self.recipe.batch, self.recipe.seed, done)
+        order = self._order(done)
         train_mode(self.module)
         self.watch.epoch_begins(done, self.steps, self.progress.batch)
         batches = training_batches(
@@ -236,13 +235,30 @@ class _Fit:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 schedule.step()
-            if self.watch.stop:
+            if self._stops():
                 self._looked(batch)
                 self._save(optimizer, always=True)
                 raise Stopped(self.progress.step)
             self._save(optimizer)
         if batch is not None:  # none is left where the last step of the epoch was saved
             self._looked(batch)
+
+    def _order(self, epoch: int) -> Order:
+        least = max(2, self.fabric.world_size)
+        return Order(len(self.plan.train), self.recipe.batch, self.recipe.seed, epoch, least)
+
+    def _stops(self) -> bool:
+        """Whether the watch of any process asks for an end: all must end after the same step."""
+        if self.fabric.world_size == 1:
+            return self.watch.stop
+        asked = torch.tensor(float(self.watch.stop), device=self.fabric.device)
+        return bool(self._summed(asked) > 0)
+
+    def _summed(self, value: Tensor) -> Tensor:
+        """The sum over all processes."""
+        total = self.fabric.all_reduce(value, reduce_op="sum")
+        assert isinstance(total, Tensor)
+        return total
 
     def _step(self, module: Any, optimizer: Any, batch: Batch) -> None:
         inputs, targets = self._moved(batch)
@@ -297,12 +313,16 @@ class _Fit:
         """Measure an epoch and keep what is best; True where nothing gets better any more."""
         progress = self.progress
         measured = measure(self.plan, self.plan.val, self._outputs(self.plan.val), self.objective)
+        sums = torch.tensor([progress.loss, progress.rows], dtype=torch.float64)
+        if self.fabric.world_size > 1:
+            sums = self._summed(sums.to(self.fabric.device, torch.float32)).double()
+        loss, rows = sums.tolist()
         record = {
             "epoch": len(progress.history),
             "stage": number,
             "step": progress.step,
             "lr": float(schedule.optimizer.param_groups[-1]["lr"]),
-            "train/loss": progress.loss / max(progress.rows, 1),
+            "train/loss": loss / max(rows, 1),
             **{f"val/{name}": value for name, value in measured.items()},
         }
         progress.history.append(record)

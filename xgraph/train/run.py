@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -42,6 +42,9 @@ from xgraph.train.evaluate import Evaluation, evaluate
 from xgraph.train.fit import Fitted, Watch, fit, make_fabric
 from xgraph.train.plan import Plan, plan
 from xgraph.weights import Inherited, inherit, load, save
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 INPUTS = "xgraph.inputs"
 """The metadata of weights that says how their inputs are made."""
@@ -63,23 +66,27 @@ class Run:
     resumed: bool = False
 
     def train(
-        self, watch: Watch | None = None, *, save_every: float = 30.0, accelerator: str = "auto",
-        devices: int | str = 1, strategy: str = "auto",
-    ) -> Evaluation | None:  # fmt: skip
-        """Train to the end, write the results, and measure the test split if there is one."""
-        fabric = make_fabric(self.plan.recipe.precision, accelerator, devices, strategy)
-        fabric.launch()
+        self, fabric: Fabric | None = None, watch: Watch | None = None, *, save_every: float = 30.0
+    ) -> Evaluation | None:
+        """Train to the end, write the results, and measure the test split if there is one; of
+        several processes the first one does, and the others give None."""
+        fabric = fabric or make_fabric(self.plan.recipe.precision, "cpu")
+        if fabric.global_rank != 0:
+            fit(self.plan, self.weights, fabric=fabric, watch=watch, checkpoint=self.checkpoint)
+            return None
         recorder = _Recorder(self.folder, watch)
         try:
             fitted = fit(
                 self.plan, self.weights, fabric=fabric, watch=recorder,
-                checkpoint=self.folder / CHECKPOINT, save_every=save_every,
+                checkpoint=self.checkpoint, save_every=save_every,
             )  # fmt: skip
         finally:
             recorder.close()
-        if fabric.global_rank != 0:
-            return None
         return self._finish(fitted)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / CHECKPOINT
 
     def _finish(self, fitted: Fitted) -> Evaluation | None:
         from xgraph.train.curves import draw
@@ -102,7 +109,7 @@ class Run:
         write_whole(self.folder / "metrics.csv", _table(fitted.history))
         write_whole(self.folder / "curves.png", draw(fitted.history, self.plan.graph.name))
         _write_json(self.folder / "run.json", {**read_run(self.folder), "finished": True})
-        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        self.checkpoint.unlink(missing_ok=True)
         return test
 
 
@@ -115,14 +122,18 @@ def start_run(
     fraction: float = 1.0,
     init: Path | None = None,
     allow_leaks: bool = False,
+    write: bool = True,
 ) -> Run:
     """A new training in `folder`, which must not hold anything yet; `init` is a weights file to
-    inherit from by address and shape."""
-    _check_free(folder)
+    inherit from by address and shape. Of several processes one must `write`."""
+    if write:
+        _check_free(folder)
     text = unbuild(graph)
     graph = build_source(Source("net.xg", text), limits=MADE)  # as a resumed training has it
     made = plan(graph, data, recipe, fraction=fraction, allow_leaks=allow_leaks)
     weights, inherited = _first_weights(graph, recipe.seed, init)
+    if not write:
+        return Run(folder, made, weights, inherited)
     about = {
         "xgraph": __version__,
         "data": data.origin,
