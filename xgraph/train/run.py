@@ -315,6 +315,14 @@ class _Recorder:
     def stop(self) -> bool:
         return self.watch.stop
 
+    def _board_at(self, step: int) -> Any:
+        """The board, of which a training that goes on forgets what came behind its begin."""
+        if self._board is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=step)
+        return self._board
+
     def close(self) -> None:
         if self._board is not None:
             self._board.close()
@@ -323,17 +331,14 @@ class _Recorder:
         self.watch.epoch_begins(number, batches, done)
 
     def step(self, progress: Any, loss: float | None) -> None:
-        if self._board is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=progress.step)
         if loss is not None and progress.step % 20 == 0:
-            self._board.add_scalar("train/step_loss", loss, progress.step)
+            self._board_at(progress.step).add_scalar("train/step_loss", loss, progress.step)
         self.watch.step(progress, loss)
 
     def epoch_ends(self, record: dict[str, Any]) -> None:
+        board = self._board_at(record["step"])
         for name, value in record.items():
             if name not in ("epoch", "stage", "step"):
-                self._board.add_scalar(name, value, record["step"])
-        self._board.flush()
+                board.add_scalar(name, value, record["step"])
+        board.flush()
         self.watch.epoch_ends(record)
