@@ -181,21 +181,16 @@ def compile(  # noqa: A001 - the command's own name
     _check_out(path, to)
     graph = as_graph(network, settings)
     given = [weights] if isinstance(weights, (str, os.PathLike)) else []
-    keep(path, [*sources(graph), *given])
+    keep(path, [*graph.files, *given])
     if to == "ir":
         write_whole(path, dump(graph if level == "architecture" else tensor_graph(graph)))
         return Compiled((path,))
     low = tensor_graph(graph)
     arrays = initial_weights(low, weights, seed)
     if to == "torch":
-        keep(path.with_suffix(".safetensors"), sources(graph))
+        keep(path.with_suffix(".safetensors"), graph.files)
         return _write_torch(low, arrays, path, weights)
     return _write_onnx(low, arrays, path, opset, verify)
-
-
-def sources(graph: Graph) -> list[str]:
-    """The files that a graph was read from: of the network, and of the blocks that it uses."""
-    return sorted({node.span.source.name for node in graph.nodes() if node.span})
 
 
 def _check_out(path: Path, to: Target) -> None:
