@@ -205,3 +205,15 @@ def test_the_same_value_changes_nothing() -> None:
     text = network("c1: conv(8, 3)")
     (step,) = Pipeline.parse("set{layer=net.c1 attribute=dilation value=1}").passes
     assert not step.run(xgraph.parse(text)).changed
+
+
+STAGES = """p1: conv(8, 3) -> maxpool(2)
+conv(8, 3) -> relu
+flatten -> linear(2)"""
+
+
+def test_a_place_at_the_end_of_a_lane() -> None:
+    made = xgraph.apply(joint(STAGES), "xsertion{at=stages match=false}")
+    assert "connect a_net.relu1 -> b_net.relu1" in xgraph.unbuild(made)
+    head = made.points["head.in[0]"].node
+    assert head.rebinds == ("a_net.relu1",)

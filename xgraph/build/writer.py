@@ -312,7 +312,7 @@ class Writer:
         """Write a statement; what it gives flows on."""
         if item is not None and item.label is not None:
             self.statements.append(f"{item.label}: {self.render(expr)}")
-            self._flow = self._places.after(item.address)
+            self._flow = self._places.after(item.address) or item.results
             self._write_aliases(*self._flow)
             return
         self.statements += self._lines(expr)
