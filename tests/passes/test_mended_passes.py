@@ -217,3 +217,13 @@ def test_a_place_at_the_end_of_a_lane() -> None:
     assert "connect a_net.relu1 -> b_net.relu1" in xgraph.unbuild(made)
     head = made.points["head.in[0]"].node
     assert head.rebinds == ("a_net.relu1",)
+
+
+REPEATED = (
+    "r: repeat 2 { conv(8, 3) -> relu }\nmaxpool(2) -> conv(8, 3) -> relu\nflatten -> linear(2)"
+)
+
+
+def test_routers_at_elements_of_an_array_of_labels() -> None:
+    printed = xgraph.unbuild(xgraph.apply(network(REPEATED), "multipath,route"))
+    assert "route cc path[0].r[1], path[1].r[1]" in printed
