@@ -41,6 +41,7 @@ from xgraph.passes.redeclare import (
     mentions,
     name,
     named,
+    plain,
     redeclared,
     renamed,
     replaced,
@@ -134,6 +135,7 @@ class Xsertion(Pass):
 class _Plan:
     """What there is to be made of a network."""
 
+    graph: Graph
     net: str
     names: tuple[str, ...]
     inputs: tuple[t.Expression, ...]
@@ -162,7 +164,7 @@ class _Plan:
         inputs, let = _inputs(graph, document, net, joint, modalities)
         powers = [(n / max(measured)) ** options.alpha for n in measured]
         shares = tuple(power / sum(powers) for power in powers)
-        plan = _Plan(net, names, inputs, let, measured, shares, options)
+        plan = _Plan(graph, net, names, inputs, let, measured, shares, options)
         if not options.match:
             return plan
         scale = _lane_scale(graph, plan)
@@ -197,7 +199,7 @@ class _Plan:
                 document = replaced(
                     document, fusion, _fusion(named(fusion) or "", names, body_of(fusion))
                 )
-        return renamed(document, {self.net: joined})
+        return renamed(self.graph, plain(document), {self.net: joined})
 
 
 def _fusion(head: str, lanes: Sequence[str], body: t.Body) -> t.Fusion:

@@ -227,3 +227,66 @@ REPEATED = (
 def test_routers_at_elements_of_an_array_of_labels() -> None:
     printed = xgraph.unbuild(xgraph.apply(network(REPEATED), "multipath,route"))
     assert "route cc path[0].r[1], path[1].r[1]" in printed
+
+
+def test_a_stem_that_ends_in_an_array_of_labels() -> None:
+    text = network(REPEATED.replace("relu\nflatten", "relu -> add(r[1] -> avgpool(2))\nflatten"))
+    printed = xgraph.unbuild(xgraph.apply(text, "multipath{stem=r},route{at=stages}"))
+    assert "let r = x -> repeat 2 { conv(8, 3) -> relu }" in printed
+    assert "in -> avgpool(2)" in printed
+    assert refused(text.replace("r[1] ->", "r[0] ->"), "multipath{stem=r}") == "unfit-network"
+
+
+def test_a_stem_that_reads_besides() -> None:
+    text = network("stem: add(g, g)\nconv(8, 3)").replace(
+        "superlayer", "let g = x -> bn\nsuperlayer"
+    )
+    assert refused(text, "multipath{stem=stem}") == "unfit-network"
+
+
+VIDEO = """network v
+dim T
+modality video: [T, 3, 8, 8]
+each T {
+  superlayer cnn(video) { c: conv(4, 3) -> relu; flatten -> linear(5) }
+}
+fusion head(cnn) { lstm(6) -> last(T) -> linear(3) }
+output y = head
+"""
+
+
+def test_the_head_of_paths_within_each_stays_outside() -> None:
+    printed = xgraph.unbuild(xgraph.apply(VIDEO, "multipath"))
+    assert "fusion head(mean(path[*])) { lstm(6) -> last(T) -> linear(3) }" in printed
+
+
+def test_paths_within_each_are_joined_by_features_outside() -> None:
+    made = xgraph.apply(VIDEO, "multipath{net=cnn merge=concat}")
+    assert str(made.points["head.in"].type) == "f32[N, T, 10]"
+    inside = VIDEO.replace("}\n}\n", "}\n  superlayer b(cnn) { linear(7) }\n}\n")
+    made = xgraph.apply(inside, "multipath{net=cnn merge=concat}")
+    printed = xgraph.unbuild(made)
+    assert "superlayer b(concat(path[*]))" in printed
+    assert "fusion head(concat(path[*], axis = 1))" in printed
+
+
+def test_labels_of_the_one_path_that_others_read() -> None:
+    rest = "superlayer aux(net.p) { globalavgpool }\n"
+    rest += "output y = net\noutput mid = net.c[1]\noutput a = aux"
+    text = network("c: repeat 2 { conv(8, 3) }\np: conv(4, 3) -> relu\nflatten -> linear(2)", rest)
+    printed = xgraph.unbuild(xgraph.apply(text, "multipath{net=net}"))
+    assert "superlayer aux(mean(path[*].p))" in printed
+    assert "output mid = mean(path[0].c[1], path[1].c[1])" in printed
+    printed = xgraph.unbuild(xgraph.apply(text, "multipath{net=net stem=c}"))
+    assert "output mid = c\n" in printed
+    assert refused(text, "multipath{net=net stem=p}") == "unfit-network"
+
+
+def test_a_label_called_like_what_is_multiplied() -> None:
+    rest = "superlayer aux(x) { net: conv(8, 3); conv(8, 5) -> add(net) }\noutput y = add(net, aux)"
+    assert refused(network("conv(8, 3)", rest), "multipath{net=net}") == "unfit-network"
+
+
+def test_a_head_with_a_label_of_the_trunk() -> None:
+    rest = "fusion head(net) { a: globalavgpool; linear(4) }\noutput y = head"
+    assert refused(network("a: conv(8, 3)", rest), "multipath") == "unfit-network"
