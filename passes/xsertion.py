@@ -396,6 +396,11 @@ def _rounded(width: float) -> int:
     return ceil(width - 1e-4)
 
 
+def _width_of(filters: int, scale: float) -> int:
+    """The width of a scaled layer, which always has a filter."""
+    return max(1, _rounded(filters * scale))
+
+
 def _widened(node: Node) -> str | None:
     """The attribute of a layer that says how many filters it has."""
     if isinstance(node.attrs.get("filters"), int):
@@ -410,7 +415,7 @@ def _scaled(graph: Graph, scales: dict[str, float]) -> Graph:
         scale = next((scales[s.address] for s in _holders(node) if s.address in scales), None)
         key = _widened(node)
         if scale is not None and key is not None:
-            new.set_attrs(node, **{key: _rounded(node.attrs[key] * scale)})
+            new.set_attrs(node, **{key: _width_of(node.attrs[key], scale)})
     try:
         new.infer()
     except Fault as fault:
@@ -453,7 +458,7 @@ def _lane_scale(graph: Graph, plan: _Plan) -> float:
     found: dict[tuple[int, ...], float] = {}
 
     def over(scale: float) -> float:
-        rounded = tuple(_rounded(width * scale / count) for width in widths)
+        rounded = tuple(_width_of(width, scale / count) for width in widths)
         if rounded not in found:  # many scales come to the same widths
             lane = _scaled(single, {plan.names[0]: scale / count})
             found[rounded] = _parameters(lane) - target

@@ -290,3 +290,10 @@ def test_a_label_called_like_what_is_multiplied() -> None:
 def test_a_head_with_a_label_of_the_trunk() -> None:
     rest = "fusion head(net) { a: globalavgpool; linear(4) }\noutput y = head"
     assert refused(network("a: conv(8, 3)", rest), "multipath") == "unfit-network"
+
+
+def test_a_width_that_comes_to_nothing() -> None:
+    text = joint(STAGES).replace("0.6", "0.3", 1)
+    made = xgraph.apply(text, "xsertion{alpha=12}")
+    convs = [n for n in made.nodes() if n.op.name == "conv" and n.address.startswith("a_net")]
+    assert {n.attrs["filters"] for n in convs} == {1}
