@@ -297,3 +297,38 @@ def test_a_width_that_comes_to_nothing() -> None:
     made = xgraph.apply(text, "xsertion{alpha=12}")
     convs = [n for n in made.nodes() if n.op.name == "conv" and n.address.startswith("a_net")]
     assert {n.attrs["filters"] for n in convs} == {1}
+
+
+@pytest.mark.parametrize(
+    "end", ["conv(2, 1)", "conv(2, 1) -> globalavgpool", "conv(4, 1) -> softmax"]
+)
+def test_super_layers_that_nothing_joins(end: str) -> None:
+    body = f"p1: conv(8, 3) -> maxpool(2) -> conv(8, 3) -> relu\n{end}"
+    assert refused(joint(body), "xsertion{match=false}") == "unfit-network"
+    assert refused(joint(body, "output y = net -> relu"), "xsertion") == "unfit-network"
+
+
+def test_super_layers_that_a_fusion_joins() -> None:
+    rest = "fusion head(net) { conv(2, 1) }\noutput y = head"
+    made = xgraph.apply(
+        joint("p1: conv(8, 3) -> maxpool(2) -> conv(8, 3) -> relu", rest), "xsertion"
+    )
+    assert str(made.outputs["y"].type) == "f32[N, 2, 8, 8]"
+
+
+@pytest.mark.parametrize(
+    "reader",
+    ["output mid = net.p1", "superlayer aux(net.p1) { linear(3) }", "let l = net.p1 -> relu"],
+)
+def test_what_is_within_the_joint_super_layer_is_not_read(reader: str) -> None:
+    text = joint(f"{STAGES}", f"{reader}\noutput y = net")
+    assert refused(text, "xsertion{net=net}") == "unfit-network"
+
+
+def test_a_shortcut_that_adds_what_a_connection_makes_wider() -> None:
+    split = "split{into=[r, g, b] informativeness=[0.5, 0.6, 0.4]}"
+    with pytest.raises(DiagnosticError) as raised:
+        xgraph.apply(ROOT / "examples" / "resnet_cifar.xg", f"{split},xsertion")
+    (told,) = raised.value.diagnostics
+    assert told.id == "unfit-network"
+    assert "at=stages" in (told.help or "")
