@@ -413,13 +413,17 @@ def apply(network: Network, *passes: PassLike | str, settings: Settings | None =
 
 
 def verify_fully(graph: Graph, step: str) -> None:
-    """`InternalError` unless a graph is sound, lowers to one that is, and is its own text."""
+    """`InternalError` unless a graph is sound, lowers to one that is, and is its own text, with
+    the same names of parameters."""
     verify_or_raise(graph, step)
-    verify_or_raise(lower(graph), f"lower after {step}")
+    low = lower(graph)
+    verify_or_raise(low, f"lower after {step}")
     text = unbuild(graph)
     again = build_source(Source(f"{graph.name} after {step}", text), limits=MADE)
     if canonical(again) != canonical(graph):
         raise InternalError(step, "its text is another network", text)
+    if moved := {a for a, _ in low.params()} ^ {a for a, _ in lower(again).params()}:
+        raise InternalError(step, f"its text names `{min(moved)}` otherwise", text)
 
 
 def read_source(path: str) -> tuple[Source, Path]:

@@ -8,10 +8,11 @@ import pytest
 from pages import ROOT
 
 import xgraph
+from xgraph import driver
 from xgraph.compare import Difference
 from xgraph.diagnostics import DiagnosticError
 from xgraph.ir.scope import Connect
-from xgraph.passes import Insert, Pipeline, RouteStreams, Xsertion
+from xgraph.passes import Insert, Pipeline, RouteStreams, Xsertion, lower
 
 BASECNN = ROOT / "examples" / "basecnn.xg"
 
@@ -332,3 +333,40 @@ def test_a_shortcut_that_adds_what_a_connection_makes_wider() -> None:
     (told,) = raised.value.diagnostics
     assert told.id == "unfit-network"
     assert "at=stages" in (told.help or "")
+
+
+UNITS = "block unit(f) { conv(f, 3) -> bn -> relu }\n"
+TWO = UNITS + "block two(f) { deep: unit(f) -> conv(f, 3); add(in -> conv(f, 1), deep) }\n"
+CHANGED = "set{{layer={}.bn1 attribute=eps value=1e-3}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        (TWO + network("a: two(8); c: two(8)"), "net.a.deep.unit1"),
+        (UNITS + network("deep: unit(8) -> conv(8, 3); unit(8)"), "net.deep.unit1"),
+        (
+            UNITS + network("add(l, l)").replace("super", "let l = x -> unit(8) -> relu\nsuper"),
+            "l.unit1",
+        ),
+    ],
+)
+def test_a_layer_keeps_its_name_where_its_block_changes(text: str, unit: str) -> None:
+    made = xgraph.apply(text, CHANGED.format(unit))
+    driver.verify_fully(made, "set")
+    again = xgraph.parse(xgraph.unbuild(made))
+    assert {a for a, _ in lower(made).params()} == {a for a, _ in lower(again).params()}
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        (network("relu").replace("net(x)", "net(x -> unit(8) -> relu)"), "net.unit1"),
+        (network("relu", "output y = net -> unit(8) -> relu"), "y.unit1"),
+    ],
+)
+def test_a_block_that_no_label_can_keep(text: str, unit: str) -> None:
+    made = xgraph.apply(UNITS + text, CHANGED.format(unit))
+    with pytest.raises(DiagnosticError) as raised:
+        xgraph.unbuild(made)
+    assert raised.value.diagnostics[0].id == "unfit-network"
