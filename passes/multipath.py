@@ -150,10 +150,13 @@ def _label(statement: t.Statement) -> str | None:
     return found.name.name if found is not None else None
 
 
+def _hooks(document: t.Document) -> Sequence[t.Connect | t.Route]:
+    return [*held(document, t.Connect), *held(document, t.Route)]
+
+
 def _check_alone(graph: Graph, document: t.Document, net: t.SuperLayer) -> None:
     """Connections and routers of the one path do not say what they mean for many."""
-    hooks: Sequence[t.Connect | t.Route] = [*held(document, t.Connect), *held(document, t.Route)]
-    for hook in hooks:
+    for hook in _hooks(document):
         if mentions(hook, net.name.name):
             raise fail(
                 "unfit-network",
@@ -168,14 +171,16 @@ def _check_alone(graph: Graph, document: t.Document, net: t.SuperLayer) -> None:
 
 
 def _head(document: t.Document, net: t.SuperLayer) -> t.Fusion | None:
-    """The fusion beside the super-layer that takes nothing else, where nothing else reads it."""
+    """The fusion beside the super-layer that takes nothing else, where nothing else reads the
+    super-layer, and no connection or router the fusion."""
     for part in parts(document):
         if not isinstance(part, (t.Document, t.Each)) or net not in part.declarations:
             continue
         for head in part.declarations:
             if isinstance(head, t.Fusion) and head.arguments == (net.name,):
                 others = replaced(replaced(document, net), head)
-                return None if mentions(others, net.name.name) else head
+                joined = any(mentions(hook, head.name.name) for hook in _hooks(document))
+                return None if joined or mentions(others, net.name.name) else head
     return None
 
 

@@ -23,7 +23,7 @@ from xgraph.source import Source, Span
 Edit = Callable[[t.Document], t.Document]
 D = TypeVar("D", bound="t.Declaration")
 T = TypeVar("T", bound=t.Tree)
-G = TypeVar("G", t.Document, t.Each)
+G = TypeVar("G", bound="t.Document | t.Each")
 
 
 def redeclared(graph: Graph, edit: Edit, step: str, labels: Iterable[str] = ()) -> Graph:
@@ -152,7 +152,10 @@ def renamed(graph: Graph, document: G, names: Mapping[str, t.Expression]) -> G:
     """
     old = set(map(root, names))
     seen = old | {root(word) for new in names.values() for word in _read(plain(new))}
-    bodied = (*held(document, t.SuperLayer), *held(document, t.Fusion))
+    bodied: list[t.SuperLayer | t.Fusion] = [
+        *held(document, t.SuperLayer),
+        *held(document, t.Fusion),
+    ]
     for owner in (d for d in bodied if any(mentions(d.body, word) for word in old)):
         for part in parts(body_of(owner)):
             label = part.name if isinstance(part, (t.Label, t.Let)) else None
@@ -174,10 +177,9 @@ def plain(tree: T) -> T:
     def visit(part: t.Tree) -> t.Tree:
         if isinstance(part, t.Output) and part.value is None:
             return replace(part, value=part.name)
-        reads = isinstance(part, t.Member) or (
-            isinstance(part, t.Index) and isinstance(part.index, t.Number)
-        )
-        if reads and isinstance(part.base, t.Name):
+        if isinstance(part, t.Index) and not isinstance(part.index, t.Number):
+            return part
+        if isinstance(part, (t.Member, t.Index)) and isinstance(part.base, t.Name):
             return t.Name(name=format_tree(part), span=part.span)
         return part
 

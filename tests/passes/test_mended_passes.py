@@ -370,3 +370,19 @@ def test_a_block_that_no_label_can_keep(text: str, unit: str) -> None:
     with pytest.raises(DiagnosticError) as raised:
         xgraph.unbuild(made)
     assert raised.value.diagnostics[0].id == "unfit-network"
+
+
+def test_a_head_that_is_connected_stays_outside() -> None:
+    rest = "superlayer side(x) { b: conv(4, 3); relu }\nfusion head(net) { k: conv(4, 3); relu }\n"
+    rest += "connect side.b -> head.k\noutput y = head\noutput z = side"
+    text = network("a: conv(4, 3) -> relu", rest)
+    printed = xgraph.unbuild(xgraph.apply(text, "multipath{net=net}"))
+    assert "fusion head(mean(path[*])) { k: conv(4, 3); relu }" in printed
+
+
+def test_a_head_within_the_same_each_goes_into_the_paths() -> None:
+    inside = VIDEO.replace("}\n}\n", "}\n  fusion h(cnn) { linear(7) }\n}\n")
+    made = xgraph.apply(inside.replace("head(cnn)", "head(h)"), "multipath{merge=concat stem=c}")
+    printed = xgraph.unbuild(made)
+    assert "let c = video -> conv(4, 3) -> relu" in printed
+    assert "fusion head(concat(path[*], axis = 1))" in printed
