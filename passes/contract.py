@@ -40,7 +40,7 @@ from typing import (
 from typing import get_type_hints as type_hints
 
 from xgraph.diagnostics import DiagnosticError, did_you_mean, fail
-from xgraph.files import read_text
+from xgraph.files import named, read_text
 from xgraph.ir.graph import Graph
 from xgraph.ir.verify import verify_or_raise
 
@@ -238,7 +238,7 @@ def _named(kind: type[Pass]) -> str:
 
 def load_passes(path: Path | str) -> None:
     """Run a Python file that registers passes. `DiagnosticError` if it cannot be run."""
-    path = Path(path)
+    path = named(path)
     text = read_text(path).text
     module = ModuleType(f"xgraph_passes_{path.stem}")
     module.__file__ = str(path)

@@ -10,7 +10,16 @@ from xgraph.grammar import SYNTHETIC
 from xgraph.grammar import tree as t
 from xgraph.ir.graph import Graph
 from xgraph.passes.contract import Pass, option, register
-from xgraph.passes.redeclare import body_of, expression, held, named, place_of, redeclared, replaced
+from xgraph.passes.redeclare import (
+    body_of,
+    expression,
+    held,
+    named,
+    place_of,
+    redeclared,
+    replaced,
+    root,
+)
 from xgraph.source import Span
 
 
@@ -83,10 +92,14 @@ class Insert(Pass):
         if label in labels and label:
             return labels.index(label)
         listed = ", ".join(f"`{name}`" for name in labels if name) or "no label"
-        raise fail(
-            "unknown-place", f"`{named(owner)}` has no label `{label}`", span=span,
-            help=did_you_mean(label, filter(None, labels)) or f"it has {listed}",
-        )  # fmt: skip
+        told = f"`{named(owner)}` has no label `{label}`"
+        near = did_you_mean(label, filter(None, labels)) or f"it has {listed}"
+        if root(label) in labels and label != root(label):
+            told = (
+                f"`{label}` is within `{root(label)}`: layers go where `{named(owner)}` has a label"
+            )
+            near = f"`at={named(owner)}.{root(label)}`, or write them into the body or block there"
+        raise fail("unknown-place", told, span=span, help=near)
 
 
 def _joined(chain: t.Expression, more: t.Expression) -> t.Chain:

@@ -36,6 +36,8 @@ At: TypeAlias = "str | tuple[str, ...]"
 
 _ACTIVATIONS = ("relu", "leakyrelu", "prelu", "elu", "gelu", "silu", "sigmoid", "tanh")
 _NORMS = ("bn", "layernorm", "groupnorm")
+SUMS = ("add", "sub", "mul", "div", "max", "mean")
+"""What takes values of one width."""
 _MERGES = ("add", "sub", "mul", "max", "mean", "concat")
 
 

@@ -8,13 +8,14 @@ mistake shows the line in which it lies.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
 from xgraph.build import MADE, build_source, unbuild
 from xgraph.diagnostics import Report, did_you_mean, fail
-from xgraph.grammar import format_document, parse, parse_expression, parts, rewritten
+from xgraph.grammar import format_document, format_tree, parse, parse_expression, parts, rewritten
 from xgraph.grammar import tree as t
 from xgraph.ir.graph import Graph
 from xgraph.source import Source, Span
@@ -22,6 +23,7 @@ from xgraph.source import Source, Span
 Edit = Callable[[t.Document], t.Document]
 D = TypeVar("D", bound="t.Declaration")
 T = TypeVar("T", bound=t.Tree)
+G = TypeVar("G", bound="t.Document | t.Each")
 
 
 def redeclared(graph: Graph, edit: Edit, step: str, labels: Iterable[str] = ()) -> Graph:
@@ -36,9 +38,9 @@ def redeclared(graph: Graph, edit: Edit, step: str, labels: Iterable[str] = ()) 
 
 def document_of(graph: Graph, labels: Iterable[str] = ()) -> t.Document:
     """The syntax tree of a graph, with the blocks that it holds in reserve."""
-    document = _read(unbuild(graph, labels))
+    document = _parsed(unbuild(graph, labels))
     present = {named(d) for d in document.declarations}
-    spare = [d for part in graph.prelude for d in _read(part).declarations]
+    spare = [d for part in graph.prelude for d in _parsed(part).declarations]
     spare = [d for d in spare if isinstance(d, t.Block) and named(d) not in present]
     network, *rest = document.declarations
     return replace(document, declarations=(network, *spare, *rest))
@@ -52,7 +54,7 @@ def declarations(text: str, step: str) -> tuple[t.Declaration, ...]:
     return found.declarations
 
 
-def _read(text: str) -> t.Document:
+def _parsed(text: str) -> t.Document:
     return parse(Source("<graph>", text), Report())
 
 
@@ -105,7 +107,7 @@ def replaced(document: t.Document, old: t.Tree, *new: t.Declaration) -> t.Docume
     return rewritten(document, visit)
 
 
-def held(document: t.Document, kind: type[D]) -> Iterator[D]:
+def held(document: t.Document | t.Each, kind: type[D]) -> Iterator[D]:
     """The declarations of a kind, also within `each`."""
     for part in parts(document):
         if isinstance(part, kind):
@@ -143,28 +145,73 @@ def with_names(tree: T, names: Mapping[str, t.Expression]) -> T:
     return rewritten(tree, visit, values_only=True)
 
 
-def renamed(document: t.Document, names: Mapping[str, t.Expression]) -> t.Document:
-    """The same of a document, in which `output y` reads the value `y`."""
+def renamed(graph: Graph, document: G, names: Mapping[str, t.Expression]) -> G:
+    """The same of a document of `graph` in its `plain` form, but for blocks, which see no values.
 
-    def spelt_out(part: t.Tree) -> t.Tree:
-        if isinstance(part, t.Output) and part.value is None:
-            return replace(part, value=part.name)
-        return part
+    `DiagnosticError` if a body has a label that hides one of these names, or of the new ones.
+    """
+    old = set(map(root, names))
+    seen = old | {root(word) for new in names.values() for word in _read(plain(new))}
+    bodied: list[t.SuperLayer | t.Fusion] = [
+        *held(document, t.SuperLayer),
+        *held(document, t.Fusion),
+    ]
+    for owner in (d for d in bodied if any(mentions(d.body, word) for word in old)):
+        for part in parts(body_of(owner)):
+            label = part.name if isinstance(part, (t.Label, t.Let)) else None
+            if label is not None and label.name in seen:
+                raise fail(
+                    "unfit-network",
+                    f"`{label.name}` is a label within `{named(owner)}`, where something else"
+                    " would have to be called so",
+                    span=place_of(graph, owner), help="rename the label",
+                )  # fmt: skip
+    changed = (d if isinstance(d, t.Block) else with_names(d, names) for d in document.declarations)
+    return replace(document, declarations=tuple(changed))
 
-    return with_names(rewritten(document, spelt_out), names)
 
-
-def mentions(tree: t.Tree, name: str) -> bool:
-    """Whether a value of this name is read anywhere in `tree`."""
-    found: list[t.Tree] = []
+def plain(tree: T) -> T:
+    """A tree that says the same, in which every value is read by one name: `net.c[1]` too, and
+    the `y` of `output y`."""
 
     def visit(part: t.Tree) -> t.Tree:
-        if isinstance(part, t.Name) and part.name == name:
-            found.append(part)
+        if isinstance(part, t.Output) and part.value is None:
+            return replace(part, value=part.name)
+        if isinstance(part, t.Index) and not isinstance(part.index, t.Number):
+            return part
+        if isinstance(part, (t.Member, t.Index)) and isinstance(part.base, t.Name):
+            return t.Name(name=format_tree(part), span=part.span)
+        return part
+
+    return rewritten(tree, visit)
+
+
+def reads(tree: t.Tree, name: str) -> list[str]:
+    """How a value and what is within it are read in a `plain` tree: `net`, `net.c[1]`."""
+    return [word for word in _read(tree) if root(word) == name]
+
+
+def root(spelt: str) -> str:
+    """The value in which something is read: `net` of `net.c[1]`."""
+    return re.split(r"[.\[]", spelt)[0]
+
+
+def _read(tree: t.Tree) -> dict[str, None]:
+    """All names that may stand for values, in order."""
+    found: dict[str, None] = {}
+
+    def visit(part: t.Tree) -> t.Tree:
+        if isinstance(part, t.Name):
+            found[part.name] = None
         return part
 
     rewritten(tree, visit, values_only=True)
-    return bool(found)
+    return found
+
+
+def mentions(tree: t.Tree, name: str) -> bool:
+    """Whether a value of this name, or what is within it, is read anywhere in `tree`."""
+    return bool(reads(tree, name))
 
 
 def name(text: str) -> t.Name:

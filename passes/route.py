@@ -191,6 +191,7 @@ class _Starred:
 
     def all(self, addresses: Sequence[str]) -> str:
         rests = {a.removeprefix(f"{s}.") for a, s in zip(addresses, self._chosen, strict=True)}
-        if self._array and len(rests) == 1:
-            return f"{self._array}[*].{written(rests.pop())}"
+        rest = written(min(rests))
+        if self._array and len(rests) == 1 and "[" not in rest:  # it would pick one of the array
+            return f"{self._array}[*].{rest}"
         return ", ".join(map(written, addresses))

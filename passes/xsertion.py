@@ -31,7 +31,7 @@ from xgraph.ir.scope import Connect, Modality, Route, Scope, SuperLayer
 from xgraph.passes.contract import Pass, option, register
 from xgraph.passes.insert import Insert
 from xgraph.passes.lower import lower
-from xgraph.passes.places import Place, aligned, block_ends, has_tail, superlayers
+from xgraph.passes.places import SUMS, Place, aligned, block_ends, has_tail, superlayers
 from xgraph.passes.redeclare import (
     body_of,
     declarations,
@@ -41,11 +41,15 @@ from xgraph.passes.redeclare import (
     mentions,
     name,
     named,
+    place_of,
+    plain,
+    reads,
     redeclared,
     renamed,
     replaced,
     with_declarations,
 )
+from xgraph.source import Span
 
 _LAYER_BY_LAYER = ("bn", "dropout", "scale", "layernorm", "identity")
 """What may stand between the joint input and the super-layer: it keeps every channel apart."""
@@ -85,12 +89,17 @@ class Xsertion(Pass):
             return scaled
         new = declarations("\n".join(lines) + "\n", self.name)
         labels = [place.address for row in rows for place in row]
-        return redeclared(
-            scaled,
-            lambda d: self._normed(with_declarations(d, new), labels, scaled),
-            self.name,
-            labels,
-        )
+        try:
+            return redeclared(
+                scaled,
+                lambda d: self._normed(with_declarations(d, new), labels, scaled),
+                self.name,
+                labels,
+            )
+        except DiagnosticError:
+            places = block_ends(graph, plan.net, self._at(plan))
+            _check_sums(graph, [place for place in places if place.taken])
+            raise
 
     def _normed(self, document: t.Document, labels: Sequence[str], graph: Graph) -> t.Document:
         """With a normalisation behind what merges, where it is asked for."""
@@ -134,6 +143,7 @@ class Xsertion(Pass):
 class _Plan:
     """What there is to be made of a network."""
 
+    graph: Graph
     net: str
     names: tuple[str, ...]
     inputs: tuple[t.Expression, ...]
@@ -149,11 +159,12 @@ class _Plan:
             _check_block(graph, options.connection)
         document = document_of(graph)
         _check_plain(graph, net)
-        _check_tail(graph, document, net)
+        _check_reads(graph, document, net)
         if f"{net}.in" not in graph.points:
             raise _unfit(graph, net)
         joint = graph.own(graph.points[f"{net}.in"])
         modalities = _modalities(graph, joint, net)
+        _check_tail(graph, document, net)
         measured = tuple(_measured(graph, modality) for modality in modalities)
         names = options.to or tuple(f"{modality}_{net}" for modality in modalities)
         if len(names) != len(modalities):
@@ -162,7 +173,7 @@ class _Plan:
         inputs, let = _inputs(graph, document, net, joint, modalities)
         powers = [(n / max(measured)) ** options.alpha for n in measured]
         shares = tuple(power / sum(powers) for power in powers)
-        plan = _Plan(net, names, inputs, let, measured, shares, options)
+        plan = _Plan(graph, net, names, inputs, let, measured, shares, options)
         if not options.match:
             return plan
         scale = _lane_scale(graph, plan)
@@ -197,7 +208,7 @@ class _Plan:
                 document = replaced(
                     document, fusion, _fusion(named(fusion) or "", names, body_of(fusion))
                 )
-        return renamed(document, {self.net: joined})
+        return renamed(self.graph, plain(document), {self.net: joined})
 
 
 def _fusion(head: str, lanes: Sequence[str], body: t.Body) -> t.Fusion:
@@ -283,9 +294,13 @@ def _modalities(graph: Graph, joint: Value, net: str) -> list[str]:
 def _unfit(graph: Graph, net: str) -> DiagnosticError:
     return fail(
         "unfit-network", f"`{net}` does not begin with modalities side by side",
-        span=next((s.span for s in graph.scopes if s.address == net), None),
+        span=_place(graph, net),
         help="give it `concat(a, b)` of modalities, with at most a normalisation behind",
     )  # fmt: skip
+
+
+def _place(graph: Graph, net: str) -> Span | None:
+    return next((s.span for s in graph.scopes if s.address == net), None)
 
 
 def _measured(graph: Graph, modality: str) -> float:
@@ -350,16 +365,75 @@ def _check_tail(graph: Graph, document: t.Document, net: str) -> None:
     if lost:
         raise fail(
             "unfit-network", f"the tail of `{net}` reads `{lost[0]}`, and each modality has one",
-            span=next((s.span for s in graph.scopes if s.address == net), None),
+            span=_place(graph, net),
             help="let the tail, from the last `flatten` on, read nothing but what flows in",
         )  # fmt: skip
     if has_tail(graph, net) and tail is None:
         raise fail(
             "unfit-network",
             f"the tail of `{net}`, from its last `flatten` or `linear` on, begins within a block",
-            span=next((s.span for s in graph.scopes if s.address == net), None),
+            span=_place(graph, net),
             help="write that layer in the body of the super-layer, or of a fusion behind it",
         )
+    if tail is None:
+        _check_joined(graph, net)
+
+
+def _check_reads(graph: Graph, document: t.Document, net: str) -> None:
+    """What is within the super-layer will be within each of several."""
+    for reader in parts(plain(document)):
+        if not isinstance(reader, (t.Let, t.SuperLayer, t.Fusion, t.Output)):
+            continue
+        for inner in (spelt for spelt in reads(reader, net) if spelt != net):
+            raise fail(
+                "unfit-network",
+                f"`{named(reader)}` reads `{inner}`, and each modality will have one",
+                span=place_of(graph, reader) or _place(graph, net),
+                help=f"let it read `{net}`, or leave it out",
+            )
+
+
+def _check_joined(graph: Graph, net: str) -> None:
+    """Without a tail something behind must make one of all super-layers."""
+    beside = {graph.points[net]}
+    for node in graph.nodes():
+        if beside & set(node.inputs) and not _sets_width(node):
+            beside |= set(node.outputs)
+    for output, value in graph.outputs.items():
+        if value in beside:
+            raise fail(
+                "unfit-network",
+                f"`{net}` has no tail, so what the super-layers of all modalities should be joined"
+                f" by before `{output}` is not known",
+                span=_place(graph, net),
+                help=f"put its last layers in a fusion: `fusion head({net}) {{ conv(2, 1) }}`",
+            )
+
+
+def _check_sums(graph: Graph, places: Sequence[Place]) -> None:
+    """What merges at a place makes it wider, also where a sum takes it as it is."""
+    wider: dict[Value, Place] = {place.value: place for place in places}
+    for node in graph.nodes():
+        read = [wider.get(graph.own(value)) for value in node.inputs]
+        place = next(filter(None, read), None)
+        if place is None or _sets_width(node):
+            continue
+        if node.op.name in SUMS and len(set(read)) > 1:
+            raise fail(
+                "unfit-network",
+                f"what merges at `{written(place.address)}` makes it wider, and"
+                f" `{written(node.address)}` joins it, as it is, with what is not",
+                span=node.span,
+                help="name places behind which all is convolved, or a rule that takes such:"
+                " `at=stages`",
+            )
+        for value in node.outputs:
+            wider.setdefault(value, place)
+
+
+def _sets_width(node: Node) -> bool:
+    """Whether a layer says how wide it is, whatever flows in."""
+    return any(isinstance(node.attrs.get(key), int) for key in ("filters", "units"))
 
 
 def _calls_in(body: t.Body, layer: str) -> list[tuple[int, int]]:
@@ -394,6 +468,11 @@ def _rounded(width: float) -> int:
     return ceil(width - 1e-4)
 
 
+def _width_of(filters: int, scale: float) -> int:
+    """The width of a scaled layer, which always has a filter."""
+    return max(1, _rounded(filters * scale))
+
+
 def _widened(node: Node) -> str | None:
     """The attribute of a layer that says how many filters it has."""
     if isinstance(node.attrs.get("filters"), int):
@@ -408,7 +487,7 @@ def _scaled(graph: Graph, scales: dict[str, float]) -> Graph:
         scale = next((scales[s.address] for s in _holders(node) if s.address in scales), None)
         key = _widened(node)
         if scale is not None and key is not None:
-            new.set_attrs(node, **{key: _rounded(node.attrs[key] * scale)})
+            new.set_attrs(node, **{key: _width_of(node.attrs[key], scale)})
     try:
         new.infer()
     except Fault as fault:
@@ -451,7 +530,7 @@ def _lane_scale(graph: Graph, plan: _Plan) -> float:
     found: dict[tuple[int, ...], float] = {}
 
     def over(scale: float) -> float:
-        rounded = tuple(_rounded(width * scale / count) for width in widths)
+        rounded = tuple(_width_of(width, scale / count) for width in widths)
         if rounded not in found:  # many scales come to the same widths
             lane = _scaled(single, {plan.names[0]: scale / count})
             found[rounded] = _parameters(lane) - target

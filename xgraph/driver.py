@@ -181,21 +181,16 @@ def compile(  # noqa: A001 - the command's own name
     _check_out(path, to)
     graph = as_graph(network, settings)
     given = [weights] if isinstance(weights, (str, os.PathLike)) else []
-    keep(path, [*sources(graph), *given])
+    keep(path, [*graph.files, *given])
     if to == "ir":
         write_whole(path, dump(graph if level == "architecture" else tensor_graph(graph)))
         return Compiled((path,))
     low = tensor_graph(graph)
     arrays = initial_weights(low, weights, seed)
     if to == "torch":
-        keep(path.with_suffix(".safetensors"), sources(graph))
+        keep(path.with_suffix(".safetensors"), graph.files)
         return _write_torch(low, arrays, path, weights)
     return _write_onnx(low, arrays, path, opset, verify)
-
-
-def sources(graph: Graph) -> list[str]:
-    """The files that a graph was read from: of the network, and of the blocks that it uses."""
-    return sorted({node.span.source.name for node in graph.nodes() if node.span})
 
 
 def _check_out(path: Path, to: Target) -> None:
@@ -418,13 +413,17 @@ def apply(network: Network, *passes: PassLike | str, settings: Settings | None =
 
 
 def verify_fully(graph: Graph, step: str) -> None:
-    """`InternalError` unless a graph is sound, lowers to one that is, and is its own text."""
+    """`InternalError` unless a graph is sound, lowers to one that is, and is its own text, with
+    the same names of parameters."""
     verify_or_raise(graph, step)
-    verify_or_raise(lower(graph), f"lower after {step}")
+    low = lower(graph)
+    verify_or_raise(low, f"lower after {step}")
     text = unbuild(graph)
     again = build_source(Source(f"{graph.name} after {step}", text), limits=MADE)
     if canonical(again) != canonical(graph):
         raise InternalError(step, "its text is another network", text)
+    if moved := {a for a, _ in low.params()} ^ {a for a, _ in lower(again).params()}:
+        raise InternalError(step, f"its text names `{min(moved)}` otherwise", text)
 
 
 def read_source(path: str) -> tuple[Source, Path]:

@@ -28,7 +28,7 @@ def named(path: FilePath, what: str = "file") -> Path:
         told = f"the name of the {what} is a text or a path, not {type(path).__name__}"
         raise fail("bad-name", told)
     if not os.fspath(path):
-        raise fail("bad-name", f"the name of the {what} is empty", help="name a file")
+        raise fail("bad-name", f"the name of the {what} is empty", help="give one")
     return Path(path)
 
 

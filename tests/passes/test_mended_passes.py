@@ -8,10 +8,11 @@ import pytest
 from pages import ROOT
 
 import xgraph
+from xgraph import driver
 from xgraph.compare import Difference
 from xgraph.diagnostics import DiagnosticError
 from xgraph.ir.scope import Connect
-from xgraph.passes import Insert, Pipeline, RouteStreams, Xsertion
+from xgraph.passes import Insert, Pipeline, RouteStreams, Xsertion, lower
 
 BASECNN = ROOT / "examples" / "basecnn.xg"
 
@@ -205,3 +206,183 @@ def test_the_same_value_changes_nothing() -> None:
     text = network("c1: conv(8, 3)")
     (step,) = Pipeline.parse("set{layer=net.c1 attribute=dilation value=1}").passes
     assert not step.run(xgraph.parse(text)).changed
+
+
+STAGES = """p1: conv(8, 3) -> maxpool(2)
+conv(8, 3) -> relu
+flatten -> linear(2)"""
+
+
+def test_a_place_at_the_end_of_a_lane() -> None:
+    made = xgraph.apply(joint(STAGES), "xsertion{at=stages match=false}")
+    assert "connect a_net.relu1 -> b_net.relu1" in xgraph.unbuild(made)
+    head = made.points["head.in[0]"].node
+    assert head.rebinds == ("a_net.relu1",)
+
+
+REPEATED = (
+    "r: repeat 2 { conv(8, 3) -> relu }\nmaxpool(2) -> conv(8, 3) -> relu\nflatten -> linear(2)"
+)
+
+
+def test_routers_at_elements_of_an_array_of_labels() -> None:
+    printed = xgraph.unbuild(xgraph.apply(network(REPEATED), "multipath,route"))
+    assert "route cc path[0].r[1], path[1].r[1]" in printed
+
+
+def test_a_stem_that_ends_in_an_array_of_labels() -> None:
+    text = network(REPEATED.replace("relu\nflatten", "relu -> add(r[1] -> avgpool(2))\nflatten"))
+    printed = xgraph.unbuild(xgraph.apply(text, "multipath{stem=r},route{at=stages}"))
+    assert "let r = x -> repeat 2 { conv(8, 3) -> relu }" in printed
+    assert "in -> avgpool(2)" in printed
+    assert refused(text.replace("r[1] ->", "r[0] ->"), "multipath{stem=r}") == "unfit-network"
+
+
+def test_a_stem_that_reads_besides() -> None:
+    text = network("stem: add(g, g)\nconv(8, 3)").replace(
+        "superlayer", "let g = x -> bn\nsuperlayer"
+    )
+    assert refused(text, "multipath{stem=stem}") == "unfit-network"
+
+
+VIDEO = """network v
+dim T
+modality video: [T, 3, 8, 8]
+each T {
+  superlayer cnn(video) { c: conv(4, 3) -> relu; flatten -> linear(5) }
+}
+fusion head(cnn) { lstm(6) -> last(T) -> linear(3) }
+output y = head
+"""
+
+
+def test_the_head_of_paths_within_each_stays_outside() -> None:
+    printed = xgraph.unbuild(xgraph.apply(VIDEO, "multipath"))
+    assert "fusion head(mean(path[*])) { lstm(6) -> last(T) -> linear(3) }" in printed
+
+
+def test_paths_within_each_are_joined_by_features_outside() -> None:
+    made = xgraph.apply(VIDEO, "multipath{net=cnn merge=concat}")
+    assert str(made.points["head.in"].type) == "f32[N, T, 10]"
+    inside = VIDEO.replace("}\n}\n", "}\n  superlayer b(cnn) { linear(7) }\n}\n")
+    made = xgraph.apply(inside, "multipath{net=cnn merge=concat}")
+    printed = xgraph.unbuild(made)
+    assert "superlayer b(concat(path[*]))" in printed
+    assert "fusion head(concat(path[*], axis = 1))" in printed
+
+
+def test_labels_of_the_one_path_that_others_read() -> None:
+    rest = "superlayer aux(net.p) { globalavgpool }\n"
+    rest += "output y = net\noutput mid = net.c[1]\noutput a = aux"
+    text = network("c: repeat 2 { conv(8, 3) }\np: conv(4, 3) -> relu\nflatten -> linear(2)", rest)
+    printed = xgraph.unbuild(xgraph.apply(text, "multipath{net=net}"))
+    assert "superlayer aux(mean(path[*].p))" in printed
+    assert "output mid = mean(path[0].c[1], path[1].c[1])" in printed
+    printed = xgraph.unbuild(xgraph.apply(text, "multipath{net=net stem=c}"))
+    assert "output mid = c\n" in printed
+    assert refused(text, "multipath{net=net stem=p}") == "unfit-network"
+
+
+def test_a_label_called_like_what_is_multiplied() -> None:
+    rest = "superlayer aux(x) { net: conv(8, 3); conv(8, 5) -> add(net) }\noutput y = add(net, aux)"
+    assert refused(network("conv(8, 3)", rest), "multipath{net=net}") == "unfit-network"
+
+
+def test_a_head_with_a_label_of_the_trunk() -> None:
+    rest = "fusion head(net) { a: globalavgpool; linear(4) }\noutput y = head"
+    assert refused(network("a: conv(8, 3)", rest), "multipath") == "unfit-network"
+
+
+def test_a_width_that_comes_to_nothing() -> None:
+    text = joint(STAGES).replace("0.6", "0.3", 1)
+    made = xgraph.apply(text, "xsertion{alpha=12}")
+    convs = [n for n in made.nodes() if n.op.name == "conv" and n.address.startswith("a_net")]
+    assert {n.attrs["filters"] for n in convs} == {1}
+
+
+@pytest.mark.parametrize(
+    "end", ["conv(2, 1)", "conv(2, 1) -> globalavgpool", "conv(4, 1) -> softmax"]
+)
+def test_super_layers_that_nothing_joins(end: str) -> None:
+    body = f"p1: conv(8, 3) -> maxpool(2) -> conv(8, 3) -> relu\n{end}"
+    assert refused(joint(body), "xsertion{match=false}") == "unfit-network"
+    assert refused(joint(body, "output y = net -> relu"), "xsertion") == "unfit-network"
+
+
+def test_super_layers_that_a_fusion_joins() -> None:
+    rest = "fusion head(net) { conv(2, 1) }\noutput y = head"
+    made = xgraph.apply(
+        joint("p1: conv(8, 3) -> maxpool(2) -> conv(8, 3) -> relu", rest), "xsertion"
+    )
+    assert str(made.outputs["y"].type) == "f32[N, 2, 8, 8]"
+
+
+@pytest.mark.parametrize(
+    "reader",
+    ["output mid = net.p1", "superlayer aux(net.p1) { linear(3) }", "let l = net.p1 -> relu"],
+)
+def test_what_is_within_the_joint_super_layer_is_not_read(reader: str) -> None:
+    text = joint(f"{STAGES}", f"{reader}\noutput y = net")
+    assert refused(text, "xsertion{net=net}") == "unfit-network"
+
+
+def test_a_shortcut_that_adds_what_a_connection_makes_wider() -> None:
+    split = "split{into=[r, g, b] informativeness=[0.5, 0.6, 0.4]}"
+    with pytest.raises(DiagnosticError) as raised:
+        xgraph.apply(ROOT / "examples" / "resnet_cifar.xg", f"{split},xsertion")
+    (told,) = raised.value.diagnostics
+    assert told.id == "unfit-network"
+    assert "at=stages" in (told.help or "")
+
+
+UNITS = "block unit(f) { conv(f, 3) -> bn -> relu }\n"
+TWO = UNITS + "block two(f) { deep: unit(f) -> conv(f, 3); add(in -> conv(f, 1), deep) }\n"
+CHANGED = "set{{layer={}.bn1 attribute=eps value=1e-3}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        (TWO + network("a: two(8); c: two(8)"), "net.a.deep.unit1"),
+        (UNITS + network("deep: unit(8) -> conv(8, 3); unit(8)"), "net.deep.unit1"),
+        (
+            UNITS + network("add(l, l)").replace("super", "let l = x -> unit(8) -> relu\nsuper"),
+            "l.unit1",
+        ),
+    ],
+)
+def test_a_layer_keeps_its_name_where_its_block_changes(text: str, unit: str) -> None:
+    made = xgraph.apply(text, CHANGED.format(unit))
+    driver.verify_fully(made, "set")
+    again = xgraph.parse(xgraph.unbuild(made))
+    assert {a for a, _ in lower(made).params()} == {a for a, _ in lower(again).params()}
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        (network("relu").replace("net(x)", "net(x -> unit(8) -> relu)"), "net.unit1"),
+        (network("relu", "output y = net -> unit(8) -> relu"), "y.unit1"),
+    ],
+)
+def test_a_block_that_no_label_can_keep(text: str, unit: str) -> None:
+    made = xgraph.apply(UNITS + text, CHANGED.format(unit))
+    with pytest.raises(DiagnosticError) as raised:
+        xgraph.unbuild(made)
+    assert raised.value.diagnostics[0].id == "unfit-network"
+
+
+def test_a_head_that_is_connected_stays_outside() -> None:
+    rest = "superlayer side(x) { b: conv(4, 3); relu }\nfusion head(net) { k: conv(4, 3); relu }\n"
+    rest += "connect side.b -> head.k\noutput y = head\noutput z = side"
+    text = network("a: conv(4, 3) -> relu", rest)
+    printed = xgraph.unbuild(xgraph.apply(text, "multipath{net=net}"))
+    assert "fusion head(mean(path[*])) { k: conv(4, 3); relu }" in printed
+
+
+def test_a_head_within_the_same_each_goes_into_the_paths() -> None:
+    inside = VIDEO.replace("}\n}\n", "}\n  fusion h(cnn) { linear(7) }\n}\n")
+    made = xgraph.apply(inside.replace("head(cnn)", "head(h)"), "multipath{merge=concat stem=c}")
+    printed = xgraph.unbuild(made)
+    assert "let c = video -> conv(4, 3) -> relu" in printed
+    assert "fusion head(concat(path[*], axis = 1))" in printed

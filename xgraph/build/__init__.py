@@ -116,7 +116,7 @@ def _build_document(
         graph = Wiring(declarer.state, declarer.reading).run()
     except Halt:
         return Graph(declarer.reading.name)
-    graph.source_text = source.text
+    graph.source_text, graph.files = source.text, tuple(loader.files)
     if not graph.outputs and not own.errors:
         span = document.declarations[-1].span
         own.error(

@@ -14,12 +14,12 @@ from itertools import pairwise
 from typing import TypeAlias, final
 
 from xgraph.build.digest import Digester, in_argument, own_value, plain, values_at
-from xgraph.build.names import Names
+from xgraph.build.names import Names, written
 from xgraph.build.places import Frame, Places, array_sizes
 from xgraph.build.recall import Recall
 from xgraph.build.write import layer_text, value_text
-from xgraph.build.writer import Form, Item, NotWritable, Unlabelled, Writer
-from xgraph.diagnostics import InternalError
+from xgraph.build.writer import Form, Item, NotWritable, Renamed, Unlabelled, Writer
+from xgraph.diagnostics import InternalError, fail
 from xgraph.ir import scope as scopes
 from xgraph.ir.canonical import is_itself
 from xgraph.ir.graph import Graph, Node, Value
@@ -126,6 +126,14 @@ class Bodies:
             for item in items:
                 writer.add(item, is_last=item is items[-1])
             return writer.render(writer.single())
+        except Renamed:
+            told = f"in the chain of `{written(scope.address)}` a block came to hold something else"
+            raise fail(
+                "unfit-network",
+                f"{told}, and no label can keep the names of what it holds",
+                span=scope.span,
+                help="write the chain as a `let`, or in the body of a block",
+            ) from None
         except NotWritable:
             raise InternalError("unbuild", f"`{scope.address}` does not hold one chain") from None
 
@@ -262,6 +270,8 @@ class Bodies:
 
     def _outlined(self, scope: Scope) -> Item:
         """The call of a new block that holds what `scope` holds."""
+        if not values_at(self._graph, scope.address):  # of an output, which is no place
+            raise Renamed
         call = scope if isinstance(scope, scopes.Call) else None
         item = self._use(scope, "", "")
         free = self._free(scope)

@@ -69,6 +69,8 @@ class Loader:
         self._report = report
         self._folders: dict[Source, Path] = {source: self._root}
         self._loaded: set[Path] = set()
+        self.files = [source.name]
+        """Every file that was read, by the name that leads to it."""
         self._first = self._root / Path(source.name).name
 
     def load(self, tree: t.Use) -> t.Document | None:
@@ -101,6 +103,7 @@ class Loader:
             self._report.error(first.id, first.message, tree.path.span, help=first.help)
             return None
         self._folders[source] = path.parent
+        self.files.append(source.name)
         document = parse(source, self._report)
         hole = next(holes(document), None)
         if hole is not None:

@@ -29,6 +29,10 @@ class NotWritable(Exception):
     """These layers do not form what should be written; a block must hold them."""
 
 
+class Renamed(NotWritable):
+    """They do, but only a label could keep their names, and none may stand there."""
+
+
 class Unlabelled(Exception):
     """A label is needed above; it is noted, and the body must be written anew."""
 
@@ -135,13 +139,14 @@ class Writer:
         self._stack.append(self._joined(item, slots, below, single=single))
 
     def _number(self, item: Item) -> None:
-        """Have a label written where numbering would give another address."""
-        if item.label is not None or self._names is None:
+        """Have a label written where numbering would give another address. Within a chain there
+        is none, even where it is known to be needed."""
+        if self._names is None or (item.label is not None and self._form == "body"):
             return
         made = self._names.fresh(item.base)
         if made != item.address.rpartition(".")[2] and item.is_itself():
             if self._form != "body":
-                raise NotWritable
+                raise Renamed
             self._places.need(item.address)
             raise Unlabelled
 
@@ -312,7 +317,7 @@ class Writer:
         """Write a statement; what it gives flows on."""
         if item is not None and item.label is not None:
             self.statements.append(f"{item.label}: {self.render(expr)}")
-            self._flow = self._places.after(item.address)
+            self._flow = self._places.after(item.address) or item.results
             self._write_aliases(*self._flow)
             return
         self.statements += self._lines(expr)

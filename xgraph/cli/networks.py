@@ -297,7 +297,7 @@ def run(
         wanted = signature(driver.tensor_graph(network).inputs)
     given = arrays.read_inputs(inputs, wanted, resize=resize)
     if out is not None:
-        read = [file] if isinstance(network, Path) else driver.sources(network)
+        read = [file] if isinstance(network, Path) else network.files
         keep(out, [*read, *arrays.input_files(inputs), *([weights] if weights is not None else [])])
     outputs = driver.run(network, given, weights=weights, seed=seed, backend=backend, device=device)
     if out is not None:

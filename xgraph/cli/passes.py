@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,14 +57,17 @@ def apply_(
     """
     from xgraph import driver
     from xgraph.build import unbuild
+    from xgraph.files import keep, named, write_whole
     from xgraph.passes import Pipeline, load_passes, written
 
-    if out is not None and not out.endswith(".xg"):
+    if out is not None and named(out, "output").suffix != ".xg":
         raise click.UsageError(f"-o {out}: a network is written to a .xg file")
     for path in loaded:
         load_passes(path)
     steps = Pipeline.parse(pipeline)
     given = read_graph(file, settings, limits)
+    if out is not None:
+        keep(out, [*given.files, *loaded])
 
     def observe(step: Pass, graph: Graph, seconds: float) -> None:
         if verify_each:
@@ -79,19 +81,8 @@ def apply_(
     if out is None:
         click.echo(text, nl=False)
     else:
-        _write(Path(out), text, file)
-
-
-def _write(out: Path, text: str, file: str) -> None:
-    from xgraph.files import write_whole
-
-    if file != "-" and out.exists() and out.samefile(file):
-        raise fail(
-            "would-overwrite", "the result would take the place of the network it is made of",
-            origin=str(out), help="write it beside: `-o new.xg`",
-        )  # fmt: skip
-    write_whole(out, text)
-    click.echo(f"wrote {out}")
+        write_whole(out, text)
+        click.echo(f"wrote {out}")
 
 
 @click.command("passes", short_help="List the passes and their options.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
@@ -36,7 +35,7 @@ def sample(file: str, count: int, seed: int, out: str | None, unique: bool, as_j
         raise click.UsageError("-n: say where the files go, with -o DIR")
     space = driver.space(*driver.read_source(file))
     samples = list(space.samples(count, seed, unique=unique))
-    paths = write_samples(samples, Path(out)) if out is not None else []
+    paths = write_samples(samples, out) if out is not None else []
     if as_json:
         found = [one.to_json() for one in samples]
         for one, path in zip(found, paths, strict=False):

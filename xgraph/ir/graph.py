@@ -144,6 +144,8 @@ class Graph:
         self.meta: dict[str, str] = {}
         """What is known of the network as a whole: its `encoding` in the space it is from."""
         self.source_text: str = ""
+        self.files: tuple[str, ...] = ()
+        """The files it was read from: of the network, and of what that uses."""
         self._dag: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._nodes: dict[int, Node] = {}
         self._next = 0
@@ -326,7 +328,7 @@ class Graph:
         new.points = {k: moved(v) for k, v in self.points.items()}
         new.scopes = list(self.scopes)
         new.prelude, new.digests = self.prelude, dict(self.digests)
-        new.meta, new.source_text = dict(self.meta), self.source_text
+        new.meta, new.source_text, new.files = dict(self.meta), self.source_text, self.files
         return new
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xgraph.diagnostics import fail
-from xgraph.files import read_text, write_whole
+from xgraph.files import FilePath, named, read_text, write_whole
 from xgraph.space.sites import every_site
 from xgraph.space.space import Membership, Sample, Space
 
@@ -40,9 +40,10 @@ def answer(network: str, space: Space, found: Membership) -> str:
     return f"{network} is in {space.name}: `{found.sample.encoding}`"
 
 
-def write_samples(samples: Sequence[Sample], folder: Path) -> list[Path]:
-    """Write samples to `folder`, which is made where it is missing. No other file is lost: a
-    diagnostic names the first that would be, and nothing is written."""
+def write_samples(samples: Sequence[Sample], out: FilePath) -> list[Path]:
+    """Write samples to the folder `out`, which is made where it is missing. No other file is lost:
+    a diagnostic names the first that would be, and nothing is written."""
+    folder = named(out, "folder")
     _make(folder)
     digits = max(4, len(str(len(samples) - 1)))
     paths = [
