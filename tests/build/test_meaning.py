@@ -182,3 +182,17 @@ def test_params_choose_layers_routers_and_numbers() -> None:
 
 def ops(graph: Graph) -> set[str]:
     return {node.op.name for node in graph.nodes()}
+
+
+def test_a_label_that_is_called_like_a_layer_of_an_argument() -> None:
+    text = """network n
+
+modality x: [3, 8, 8]
+
+superlayer net(x -> conv(3, 3)) { conv1: conv(3, 3); relu }
+
+output net
+"""
+    graph = xgraph.parse(text)
+    assert [node.address for node in graph.nodes()][1:3] == ["net.conv2", "net.conv1"]
+    assert xgraph.unbuild(graph) == text

@@ -77,9 +77,7 @@ class Bodies:
             items = self._labelled_items(scope, frame)
             uses = self._uses(scope, items)
             taken = deepcopy(names) if names is not None else Names()
-            for item in items:
-                if item.label is not None:
-                    taken.take(item.label.partition("[")[0])
+            _take_labels(items, taken)
             writer = Writer(
                 self._places, frame, flow, "body", uses=uses, sizes=self.sizes, names=taken,
                 aliases=self._aliases(scope, items),
@@ -90,6 +88,12 @@ class Bodies:
                 return writer.finish(values_at(self._graph, scope.address))
             except Unlabelled:
                 continue
+
+    def labels(self, scope: Scope, frame: Frame) -> Names:
+        """The names that the labels of a body take, before its arguments are numbered."""
+        names = Names()
+        _take_labels(self._labelled_items(scope, frame), names)
+        return names
 
     def _labelled_items(self, scope: Scope, frame: Frame) -> list[Item]:
         """The items of a body, in which everything read twice or from elsewhere has a label."""
@@ -419,3 +423,9 @@ def braced(lines: list[str]) -> str:
     if len(lines) <= _FEW and all(len(line) <= _SHORT and "\n" not in line for line in lines):
         return f"{{ {'; '.join(lines)} }}"
     return "\n".join(["{", *lines, "}"])
+
+
+def _take_labels(items: Iterable[Item], names: Names) -> None:
+    for item in items:
+        if item.label is not None:
+            names.take(item.label.partition("[")[0])

@@ -8,7 +8,7 @@ from typing import Any, final
 
 from xgraph.build.connections import connect, route
 from xgraph.build.expressions import constant, evaluate, integer, sources, truth
-from xgraph.build.flow import body, chain, chain_alone, holds_layers, register
+from xgraph.build.flow import body, chain, chain_alone, claim, holds_layers, register
 from xgraph.build.loader import is_shareable
 from xgraph.build.lookup import needs_index, seem_declared
 from xgraph.build.meta import read_meta
@@ -281,13 +281,14 @@ class Declarer:
     ) -> Place:
         """The arguments and body of a super-layer or fusion; its points become members."""
         place = Place(address, (), declared=tree.name.span)
+        assert isinstance(tree.body, t.Body), "a space has no one body"
+        claim(tree.body, inner)  # no layer of an argument is numbered into a label
         start = Flow(tuple(self._argument_values(tree, address, inner, ctx)))
         entry = Place(f"{address}.in", (), declared=tree.name.span)
         register(entry, start, tree.name.span, inner)
         inner.env.set("in", entry)
         place.members["in"] = entry
         flow = Flow(entry.values) if entry.values else None
-        assert isinstance(tree.body, t.Body), "a space has no one body"
         out = body(tree.body, inner, flow, place)
         register(place, out, tree.name.span, inner)
         return place

@@ -266,7 +266,7 @@ def _repeat(tree: t.Repeat, ctx: Context, current: Flow | None, name: str | None
 
 def body(tree: t.Body, ctx: Context, current: Flow | None, place: Place | None) -> Flow:
     """The values at the end of a body; its labels become members of `place`."""
-    _claim(tree, ctx)
+    claim(tree, ctx)
     flow = _statements(tree, ctx, current, place)
     if flow is None:
         ctx.state.stop("no-value", "a body needs at least one layer or value", tree.span)
@@ -306,16 +306,16 @@ def _statement(
             return _labelled(tree, ctx, flow, place)
 
 
-def _claim(tree: t.Body, ctx: Context) -> None:
+def claim(tree: t.Body, ctx: Context) -> None:
     """Take the labels of a body, so that no layer is numbered into one."""
     for statement in tree.statements:
         match statement:
             case t.Stage(label=t.Label(name=name)):
                 ctx.names.take(name.name)
             case t.If(yes=yes, no=no):
-                _claim(yes, ctx)
+                claim(yes, ctx)
                 if no is not None:
-                    _claim(no, ctx)
+                    claim(no, ctx)
             case _:
                 pass
 

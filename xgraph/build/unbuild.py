@@ -162,7 +162,7 @@ class _Printer:
         return f"modality {scope.address}: {dtype}[{dims}]{meta_text(scope.meta)}"
 
     def _bodied(self, scope: Bodied, head: str) -> str:
-        names = Names()
+        names = self.bodies.labels(scope, Frame(scope.address))
         arguments = ", ".join(self._arguments(scope, names))
         lines = self.bodies.body(scope, Frame(scope.address), names=names)
         return f"{scope.kind} {head}({arguments}){meta_text(scope.meta)} {braced(lines)}"

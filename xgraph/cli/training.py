@@ -306,10 +306,9 @@ def eval_(
     text = json.dumps(found.to_json(), indent=2)
     if out is not None:
         path = named(out, "output")
-        from xgraph.driver import sources
         from xgraph.files import keep
 
-        keep(path, [weights, *sources(graph)])
+        keep(path, [weights, *graph.files])
         write_whole(path, text + "\n")
     click.echo(text if as_json else _told(found, long=True))
 
