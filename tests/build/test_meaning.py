@@ -193,6 +193,6 @@ superlayer net(x -> conv(3, 3)) { conv1: conv(3, 3); relu }
 
 output net
 """
-    graph = xgraph.parse(text)
+    graph = parse(text)
     assert [node.address for node in graph.nodes()][1:3] == ["net.conv2", "net.conv1"]
-    assert xgraph.unbuild(graph) == text
+    assert unbuild(graph) == text
