@@ -82,7 +82,7 @@ def tell() -> None:
         low, high = found["accuracy_interval_95"]
         print(f"  {name:<9}  {found['metrics']['accuracy']:8.1%}  {low:.1%} to {high:.1%}")
     with np.load(ROOT / OUT / "torch.npz") as torch, np.load(ROOT / OUT / "onnx.npz") as onnx:
-        ours, theirs = torch["digit"], onnx["digit"]
+        ours, theirs = torch["logits"], onnx["logits"]
     difference = np.abs(ours - theirs).max()
     print(f"\nthe logits of PyTorch and ONNX Runtime differ by {difference:.1e} at most;")
     print(f"weights, models, metrics and curves of the three trainings are in {OUT}")
