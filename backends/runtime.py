@@ -49,7 +49,7 @@ class Session:
         self.device = device
         self.origin = "<model>" if isinstance(model, bytes) else str(model)
         self._session = _open(model, self.origin, device, threads)
-        renamed = self._session.get_modelmeta().custom_metadata_map
+        renamed = self.metadata = self._session.get_modelmeta().custom_metadata_map
         outputs = {
             renamed.get(f"xgraph.output.{o.name}", o.name): o for o in self._session.get_outputs()
         }

@@ -190,7 +190,7 @@ def compile(  # noqa: A001 - the command's own name
     if to == "torch":
         keep(path.with_suffix(".safetensors"), graph.files)
         return _write_torch(low, arrays, path, weights)
-    return _write_onnx(low, arrays, path, opset, verify)
+    return _write_onnx(low, arrays, path, opset, verify, _said_of(weights))
 
 
 def _check_out(path: Path, to: Target) -> None:
@@ -217,13 +217,21 @@ def _is_device(path: Path) -> bool:
     )
 
 
+def _said_of(weights: Weights | None) -> dict[str, str]:
+    """What a weights file says of the inputs it was trained on, to be handed on."""
+    if not isinstance(weights, (str, os.PathLike)):
+        return {}
+    said = weight_files.metadata(weights)
+    return {key: said[key] for key in (weight_files.INPUTS,) if key in said}
+
+
 def _write_torch(low: Graph, arrays: Arrays, path: Path, weights: Weights | None) -> Compiled:
     from xgraph.backends.torch import to_source
 
     source, beside = to_source(low), path.with_suffix(".safetensors")
     stays = beside.exists() and _stays(beside, arrays, weights)
     if not stays:
-        weight_files.save(beside, arrays)
+        weight_files.save(beside, arrays, _said_of(weights))
     write_whole(path, source)
     return Compiled((path,) if stays else (path, beside))
 
@@ -256,13 +264,20 @@ def _holds(path: Path, arrays: Arrays) -> bool:
 
 
 def _write_onnx(
-    low: Graph, arrays: Arrays, path: Path, opset: int | None, verify: bool
+    low: Graph,
+    arrays: Arrays,
+    path: Path,
+    opset: int | None,
+    verify: bool,
+    said: dict[str, str],
 ) -> Compiled:
     require("onnx")
     from xgraph.backends.onnx import check as check_model
     from xgraph.backends.onnx import save, to_onnx
 
     model = to_onnx(low, arrays, opset=opset)
+    for key, value in said.items():
+        model.metadata_props.add(key=key, value=value)
     check_model(model)
     unverified = _unverified(low) if verify else None
     difference = _verified(low, arrays, model) if verify and not unverified else None

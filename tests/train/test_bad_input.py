@@ -238,7 +238,7 @@ help: did you mean `net.c2`?
     (
         "freeze: [net]\n",
         """\
-error[nothing-to-train]: stage 0 freezes every weight, so there is nothing to train
+error[nothing-to-train]: the recipe freezes every weight, so there is nothing to train
   --> recipe
 """,
     ),

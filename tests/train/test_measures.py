@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from scipy.stats import ttest_rel
-from sets import DIGITS, digits_folder, folder
+from sets import DIGITS, digits, digits_folder, folder
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 import xgraph
@@ -22,8 +22,9 @@ from xgraph.recipe import read_recipe
 from xgraph.train.crossval import cross_validate
 from xgraph.train.evaluate import evaluate, interval_of
 from xgraph.train.objective import Objective
+from xgraph.train.plan import plan
 from xgraph.train.probe import probe
-from xgraph.weights import initialise
+from xgraph.weights import initialise, load, save
 
 LINEAR = "network n\nmodality x: [5]\nsuperlayer net(x) { linear(4) }\noutput y = net\n"
 
@@ -98,12 +99,12 @@ def test_cross_validation(tmp_path: Path) -> None:
     assert len(a) == len(b) == 3
     assert summary["paired_t_test"]["p"] == pytest.approx(ttest_rel(a, b).pvalue)
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
-    (out / "wide-fold1.json").unlink()
+    (out / "wide-fold2.json").unlink()
     again = cross_validate(networks, data, recipe, out, count=3)
     assert again.scores == found.scores
-    kept = [path for path in before if path.name != "wide-fold1.json"]
+    kept = [path for path in before if path.name != "wide-fold2.json"]
     assert all(path.stat().st_mtime_ns == before[path] for path in kept)
-    tested = json.loads((out / "wide-fold0.json").read_text())["rows"]
+    tested = json.loads((out / "wide-fold1.json").read_text())["rows"]
     assert sum(tested.values()) == 140
     with pytest.raises(DiagnosticError, match="of another cross-validation"):
         cross_validate(networks, data, recipe, out, count=2)
@@ -149,8 +150,9 @@ def test_commands_that_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     normalised = ("--override", "inputs.image=[normalise]")
     run("train", "net.xg", "--data", "digits", "--epochs", "2", "-o", "run", *normalised)
     weights = ("--weights", "run/weights.safetensors", "--data", "digits")
-    torch_text = run("eval", "net.xg", *weights, "-o", "eval.json")
-    assert run("eval", "net.xg", *weights, "--backend", "onnx") == torch_text
+    text = run("eval", "net.xg", *weights, "-o", "eval.json")
+    through_onnx = run("eval", "net.xg", *weights, "--backend", "onnx")
+    assert through_onnx == text.replace("PyTorch", "ONNX Runtime")
     told = json.loads(Path("run/metrics.json").read_text())["test"]
     assert json.loads(Path("eval.json").read_text()) == told
     assert "net.c1  depth  1" in run("probe", "net.xg", *weights, "--at", "labels", "--epochs", "2")
@@ -158,3 +160,42 @@ def test_commands_that_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     text = run("crossval", "net.xg", "--against", "net.xg", "--data", "digits", *folds)
     assert "the differences are all the same" in text
     assert "multipath" in run("recipes")
+
+
+def test_what_says_how_inputs_were_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    digits_folder(tmp_path / "digits", rows=300)
+    Path("net.xg").write_text(DIGITS)
+
+    def run(*arguments: str) -> str:
+        found = CliRunner().invoke(main, list(arguments))
+        assert found.exit_code == 0, found.output
+        return found.output
+
+    normalised = ("--override", "inputs.image=[normalise]")
+    run("train", "net.xg", "--data", "digits", "--epochs", "1", "-o", "run", *normalised)
+    kept = ("--weights", "run/weights.safetensors")
+    rows = ("--input", "image=digits/test/image.npy", "-o", "out.npz")
+    warning = "trained on inputs that were prepared (image: normalise)"
+    assert warning in run("run", "net.xg", *kept, *rows)
+    assert warning in run("run", "run/model.onnx", *rows)
+    run("compile", "net.xg", "--to", "torch", *kept, "-o", "own.py")
+    told = run("eval", "net.xg", *kept, "--data", "digits")
+    assert run("eval", "net.xg", "--weights", "own.safetensors", "--data", "digits") == told
+    save("bare.safetensors", load("own.safetensors"))
+    bare = run("eval", "net.xg", "--weights", "bare.safetensors", "--data", "digits")
+    assert "warning[raw-inputs]: nothing says how inputs were made" in bare
+    with_recipe = ("--recipe", "run/recipe.yaml", "--data", "digits")
+    assert run("eval", "net.xg", "--weights", "bare.safetensors", *with_recipe) == told
+
+
+def test_the_same_row_twice_is_on_one_side(tmp_path: Path) -> None:
+    images, labels = digits(60)
+    again = {"image": np.concatenate([images, images[:20]]), "label": [*labels, *labels[:20]]}
+    made = plan(xgraph.parse(DIGITS), open_data(folder(tmp_path / "a", train=again)), read_recipe())
+    val, train = made.val.whole("image"), made.train.whole("image")
+    assert len(val) > 0
+    assert not any((row == train).all((1, 2, 3)).any() for row in val)
+    alike = {"image": np.concatenate([images] * 9), "label": np.concatenate([labels] * 9)}
+    with pytest.raises(DiagnosticError, match="every row of `val` is in `train` too"):
+        plan(xgraph.parse(DIGITS), open_data(folder(tmp_path / "b", train=alike)), read_recipe())

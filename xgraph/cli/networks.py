@@ -281,6 +281,7 @@ def run(
     from xgraph import arrays, driver
     from xgraph.backends.runtime import Session, signature
     from xgraph.files import keep, named
+    from xgraph.weights import INPUTS, metadata
 
     if out is not None and named(out, "output").suffix != ".npz":
         raise click.UsageError(f"-o {out}: outputs are written to an .npz file")
@@ -291,14 +292,17 @@ def run(
                 " --backend torch are for a .xg"
             )
         network: Any = Path(file)
-        wanted = Session(network, device=device).inputs
+        session = Session(network, device=device)
+        wanted, said = session.inputs, session.metadata
     else:
         network = read_graph(file, settings, limits)
         wanted = signature(driver.tensor_graph(network).inputs)
+        said = metadata(weights) if weights is not None else {}
     given = arrays.read_inputs(inputs, wanted, resize=resize)
     if out is not None:
         read = [file] if isinstance(network, Path) else network.files
         keep(out, [*read, *arrays.input_files(inputs), *([weights] if weights is not None else [])])
+    _warn_of_raw(said.get(INPUTS), file if weights is None else weights)
     outputs = driver.run(network, given, weights=weights, seed=seed, backend=backend, device=device)
     if out is not None:
         arrays.write_outputs(Path(out), outputs)
@@ -309,3 +313,25 @@ def run(
         click.echo(f"wrote {out}")
     else:
         click.echo(arrays.summarise(outputs))
+
+
+def _warn_of_raw(said: str | None, origin: str) -> None:
+    """Warn where the inputs of a training went through steps that a run knows nothing of."""
+    try:
+        made = json.loads(said or "{}")
+        steps = {k: [t["name"] for t in given["transforms"]] for k, given in made.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return  # it is not ours
+    told = [f"{name}: {', '.join(names)}" for name, names in steps.items() if names]
+    if told:
+        show_diagnostics(
+            [
+                Diagnostic(
+                    "raw-inputs",
+                    f"these weights were trained on inputs that were prepared ({'; '.join(told)}),"
+                    " and a run takes them as they are given",
+                    severity="warning", origin=origin,
+                    help="prepare them alike: the numbers are in the `recipe.yaml` of the training",
+                )
+            ]
+        )  # fmt: skip

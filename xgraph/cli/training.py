@@ -22,8 +22,9 @@ from xgraph.cli.common import (
     limit_option,
     read_graph,
     set_option,
+    show_diagnostics,
 )
-from xgraph.diagnostics import fail
+from xgraph.diagnostics import Diagnostic, fail
 
 if TYPE_CHECKING:
     from xgraph.recipe import Recipe
@@ -165,10 +166,20 @@ def train(
             if not silent:
                 click.echo(f"{stopped}; go on with: xgraph train --resume -o {out}")
             sys.exit(INTERRUPTED)
+    if not silent:
+        click.echo(_kept(folder))
     if found is not None:
         click.echo(_told(found))
     if not silent:
         click.echo(f"wrote {folder / 'weights.safetensors'}, {folder / 'model.onnx'} and more")
+
+
+def _kept(folder: Path) -> str:
+    """Which epoch's weights the result is, and why there are no further ones."""
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    done, best = len(metrics["epochs"]), metrics["best_epoch"]
+    kept = f"kept the weights of epoch {best}, the best" if best else "kept the last weights"
+    return f"{kept} of {done}{'; it stopped early' if metrics['stopped_early'] else ''}"
 
 
 def _tell_run(run: Run, init: str | None) -> None:
@@ -247,7 +258,7 @@ class _Bar:
     def epoch_ends(self, record: dict[str, Any]) -> None:
         self.close()
         told = [f"{name} {value:.4f}" for name, value in record.items() if _is_short(name)]
-        done = record["epoch"] + 1
+        done = record["epoch"]
         seconds = time.monotonic() - self._began
         if self._silent:
             return
@@ -310,7 +321,7 @@ def eval_(
 
         keep(path, [weights, *graph.files])
         write_whole(path, text + "\n")
-    click.echo(text if as_json else _told(found, long=True))
+    click.echo(text if as_json else _told(found, backend=backend, long=True))
 
 
 def _ready(
@@ -332,6 +343,16 @@ def _ready(
     stored = stored_inputs(metadata(Path(weights)), weights)
     if stored is not None and not told.inputs:
         told = told.model_copy(update={"inputs": stored})
+    elif stored is None and not told.inputs:
+        show_diagnostics(
+            [
+                Diagnostic(
+                    "raw-inputs", "nothing says how inputs were made for these weights: they are"
+                    " taken as they are", severity="warning", origin=weights,
+                    help="give the `recipe.yaml` of the training, if there is one: `--recipe`",
+                )
+            ]
+        )  # fmt: skip
     opened = open_data(data)
     held = opened.split(split)
     feed = feed_of(graph, told, held)
@@ -346,8 +367,9 @@ def _ready(
     return arrays, told, feed, held
 
 
-def _told(found: Evaluation, *, long: bool = False) -> str:
-    lines = [f"{found.split}: {found.rows:,} rows"]
+def _told(found: Evaluation, *, backend: str = "torch", long: bool = False) -> str:
+    how = {"torch": "PyTorch", "onnx": "ONNX Runtime"}[backend]
+    lines = [f"{found.split}: {found.rows:,} rows, through {how}"]
     width = max(map(len, found.metrics))
     for name, value in found.metrics.items():
         interval = ""
@@ -377,7 +399,6 @@ def _told(found: Evaluation, *, long: bool = False) -> str:
 @click.option("--folds", default=10, show_default=True, help="How many.")
 @click.option("--leave-out", metavar="COLUMN", help="One group of this column at a time instead.")
 @click.option("-o", "--out", metavar="DIR", required=True, help="A folder; done folds stay done.")
-@leaks_option
 @set_option
 @limit_option
 @json_option
@@ -391,7 +412,6 @@ def crossval(
     folds: int,
     leave_out: str | None,
     out: str,
-    allow_leaks: bool,
     settings: tuple[str, ...],
     limits: tuple[str, ...],
     as_json: bool,
@@ -418,11 +438,11 @@ def crossval(
     folder.mkdir(parents=True, exist_ok=True)
 
     def told(name: str, fold: int, score: float) -> None:
-        click.echo(f"fold {fold + 1}  {name}  {score:.4f}", err=as_json)
+        click.echo(f"fold {fold}  {name}  {score:.4f}", err=as_json)
 
     found = cross_validate(
         networks, open_data(data), _recipe(recipe, overrides), folder, count=folds,
-        group=leave_out, told=told, allow_leaks=allow_leaks,
+        group=leave_out, told=told,
     )  # fmt: skip
     summary = found.summary()
     write_whole(folder / "results.json", json.dumps(summary, indent=2) + "\n")
@@ -431,7 +451,12 @@ def crossval(
 
 def _summary(summary: dict[str, Any]) -> str:
     lines = []
-    for kind, what in (("scores", "on the folds"), ("best_epoch", "best epoch, chosen by itself")):
+    folds = len(next(iter(summary["scores"].values()))["folds"])
+    told = {
+        "scores": f"on the rows of {folds} folds",
+        "best_epoch": "on rows held out to choose by",
+    }
+    for kind, what in told.items():
         for name, s in summary[kind].items():
             lines.append(f"{name}: {summary['metric']} {s['mean']:.4f} ± {s['std']:.4f} {what}")
     test = summary.get("paired_t_test")
@@ -441,7 +466,11 @@ def _summary(summary: dict[str, Any]) -> str:
             if test["p"] is None
             else f"t {test['t']:.3f}, p {test['p']:.4f}"
         )
-        lines.append(f"paired t-test: mean difference {test['mean_difference']:+.4f}, {p}")
+        first, second = summary["scores"]
+        lines.append(
+            f"paired t-test over {folds} folds: {first} less {second} is"
+            f" {test['mean_difference']:+.4f}, {p}"
+        )
     return "\n".join(lines)
 
 
@@ -491,6 +520,9 @@ def probe_(
     if as_json:
         click.echo(json.dumps([p.to_json() for p in found], indent=2))
         return
+    click.echo(
+        f"a linear classifier of {epochs} epochs, accuracy on the {len(test):,} rows of `test`"
+    )
     width = max(len(p.place) for p in found)
     for p in found:
         click.echo(

@@ -9,7 +9,7 @@ import numpy as np
 
 from xgraph.data.feed import Feed, Port, Target, chunks
 from xgraph.data.split import Array, Split
-from xgraph.diagnostics import Diagnostic, DiagnosticError
+from xgraph.diagnostics import Diagnostic, DiagnosticError, fail
 from xgraph.ir.types import Expr
 
 
@@ -161,6 +161,19 @@ def _shared(feed: Feed, splits: Sequence[Split]) -> Iterator[Diagnostic]:
             )
         for row, digest in enumerate(digests):
             seen.setdefault(digest, (split.name, int(split.rows[row])))
+
+
+def without(split: Split, other: Split, feed: Feed) -> Split:
+    """The rows of a split that another one has not, in all modalities alike; `DiagnosticError` if
+    none is left."""
+    known = set(_digests(feed, other))
+    kept = [row for row, digest in enumerate(_digests(feed, split)) if digest not in known]
+    if not kept:
+        raise fail(
+            "split-leak", f"every row of `{split.name}` is in `{other.name}` too",
+            origin=split.origin, help="give splits of your own: `train` and `val`",
+        )  # fmt: skip
+    return split if len(kept) == len(split) else split.part(np.array(kept, np.int64))
 
 
 def _digests(feed: Feed, split: Split) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -95,8 +95,8 @@ class Split:
     name: str
     origin: str
     """Where it is from, for diagnostics: a folder, a file, a function."""
-    columns: Mapping[str, Column]
-    rows: Rows
+    columns: Mapping[str, Column] = field(repr=False)
+    rows: Rows = field(repr=False)
 
     @staticmethod
     def of(name: str, origin: str, columns: Mapping[str, Column]) -> Split:

@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from xgraph import driver
-from xgraph.data.check import check_rows, check_shapes
+from xgraph.data.check import check_rows, check_shapes, without
 from xgraph.data.choose import folds, held_out, one_group_out
 from xgraph.data.feed import feed_of
 from xgraph.data.source import Data
@@ -36,7 +36,7 @@ class CrossValidation:
     scores: dict[str, list[float]]
     """By the name of the network: the kept weights on each fold's test rows."""
     best: dict[str, list[float]]
-    """The best epoch on the test rows: what XFlow reports, and too kind by the choice it makes."""
+    """The best epoch's score on the rows held out to choose it, which XFlow reports."""
 
     def summary(self) -> dict[str, Any]:
         """Mean and deviation of each network, and the paired t-test of the first two."""
@@ -74,11 +74,11 @@ def cross_validate(
     group: str | None = None,
     watch: Watch | None = None,
     told: Callable[[str, int, float], None] = lambda name, fold, score: None,
-    allow_leaks: bool = False,
 ) -> CrossValidation:
     """Train every network on every fold of the training split, or with each `group` left out.
 
-    What is trained on keeps `recipe.validation` of itself to choose the epoch by; the fold is not
+    Rows that a fold holds too are left out of what is trained on for it. What is trained on keeps
+    `recipe.validation` of itself to choose the epoch by; the fold is not
     looked at until the end. A fold that is done is a file in `out`, and is not done again.
     """
     split = data.training
@@ -95,10 +95,9 @@ def cross_validate(
     feed = feed_of(first, recipe, split)
     labels = split.whole(feed.main.column) if feed.main else None
     for number, (train, test) in enumerate(_parts(split, count, labels, group, recipe.seed)):
-        if not allow_leaks:
-            check_rows(feed, [train, test])
+        train = without(train, test, feed)
         for name, graph in networks.items():
-            path = out / f"{name}-fold{number}.json"
+            path = out / f"{name}-fold{number + 1}.json"
             done = _done(path, digest)
             if done is None:
                 done = _fold(graph, recipe, train, test, number, watch)
@@ -106,7 +105,7 @@ def cross_validate(
             metric = done["metric"]
             scores[name].append(done["score"])
             best[name].append(done["best"])
-            told(name, number, done["score"])
+            told(name, number + 1, done["score"])
     return CrossValidation(metric, scores, best)
 
 
@@ -125,6 +124,7 @@ def _fold(
     feed = feed_of(graph, recipe, train)
     labels = train.whole(feed.main.column) if feed.main else None
     part, val = held_out(train, recipe.validation, labels, recipe.seed)
+    val = without(val, part, feed)
     made = prepared(graph, recipe, feed, part, val)
     weights = driver.initial_weights(driver.tensor_graph(graph), None, recipe.seed)
     epochs = _Epochs(watch)
@@ -132,7 +132,7 @@ def _fold(
     found = evaluate(graph, fitted.weights, made.feed, test, predict=recipe.predict)
     metric = next(iter(found.metrics))
     return {
-        "fold": number,
+        "fold": number + 1,
         "metric": metric,
         "score": found.metrics[metric],
         "best": max(record[f"val/{metric}"] for record in fitted.history),

@@ -13,7 +13,7 @@ def draw(history: list[dict[str, Any]], title: str) -> bytes:
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    epochs = [record["epoch"] + 1 for record in history]
+    epochs = [record["epoch"] for record in history]
     names = [name for name in history[0] if name.startswith("val/") and name.count("/") == 1]
     others = [name for name in names if name != "val/loss"]
     panels = [("loss", ["train/loss", "val/loss"]), ("validation", others)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final
 
@@ -77,10 +77,10 @@ class Stopped(Exception):
 class Fitted:
     """What a training made."""
 
-    weights: Arrays
-    history: list[dict[str, Any]]
+    weights: Arrays = field(repr=False)
+    history: list[dict[str, Any]] = field(repr=False)
     best_epoch: int | None
-    """The epoch of the weights, where the best are kept; counted from 0."""
+    """The epoch of the weights, where the best are kept; counted from 1."""
 
 
 def fit(
@@ -318,7 +318,7 @@ class _Fit:
             sums = self._summed(sums.to(self.fabric.device, torch.float32)).double()
         loss, rows = sums.tolist()
         record = {
-            "epoch": len(progress.history),
+            "epoch": len(progress.history) + 1,
             "stage": number,
             "step": progress.step,
             "lr": float(schedule.optimizer.param_groups[-1]["lr"]),
@@ -329,7 +329,7 @@ class _Fit:
         score = self._score(measured)
         least = self.recipe.stop.delta if self.recipe.stop else 0.0
         if progress.best is None or score > progress.best + least:
-            progress.best, progress.best_epoch, progress.stale = score, len(progress.history) - 1, 0
+            progress.best, progress.best_epoch, progress.stale = score, len(progress.history), 0
             self.best = self._weights() if self.recipe.keep == "best" else {}
         else:
             progress.stale += 1

@@ -46,7 +46,8 @@ def check_patterns(graph: Graph, recipe: Recipe) -> None:
         )  # fmt: skip
     for number, stage in enumerate(recipe.each_stage()):
         if not mistakes and not any(is_trained(graph, stage, address) for address in addresses):
-            told = f"stage {number} freezes every weight, so there is nothing to train"
+            what = f"stage {number + 1}" if recipe.stages else "the recipe"
+            told = f"{what} freezes every weight, so there is nothing to train"
             mistakes.append(Diagnostic("nothing-to-train", told, origin="recipe"))
     if mistakes:
         raise DiagnosticError(*mistakes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from xgraph.data.check import check_labels, check_rows, check_shapes
+from xgraph.data.check import check_labels, check_rows, check_shapes, without
 from xgraph.data.choose import chosen, held_out
 from xgraph.data.feed import Feed, feed_of
 from xgraph.data.source import Data
@@ -52,6 +52,7 @@ def plan(
     else:
         labels = train.whole(feed.main.column) if feed.main else None
         train, val = held_out(train, recipe.validation, labels, recipe.seed)
+        val = without(val, train, feed)  # the same row twice stays in training
     check_rows(feed, [train, val, *([test] if test else [])], leaks=not allow_leaks)
     return prepared(graph, recipe, feed, train, val, test)
 

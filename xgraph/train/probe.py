@@ -12,11 +12,11 @@ import numpy as np
 
 from xgraph.data.feed import Feed, Order, chunks
 from xgraph.data.split import Split
-from xgraph.diagnostics import fail
+from xgraph.diagnostics import DiagnosticError, fail
 from xgraph.ir.graph import Graph, Value
 from xgraph.ir.types import DType
 from xgraph.passes import lower
-from xgraph.passes.places import Place, Places, superlayers
+from xgraph.passes.places import RULES, Place, Places, superlayers
 
 Array = np.ndarray[Any, Any]
 Pool = Literal["mean", "none"]
@@ -58,7 +58,7 @@ def probe(
     main = feed.main
     if main is None:
         raise fail("bad-target", "a probe needs an output that tells a class", origin=graph.name)
-    places = [p for net in superlayers(graph) for p in Places(graph).of(net, at) if p.taken]
+    places = _places(graph, at)
     low, names = _outputs_at(graph, places)
     used = {address for address, _ in low.params()}
     run = runner(low, {k: v for k, v in weights.items() if k in used}, "torch")
@@ -72,6 +72,32 @@ def probe(
         )
         for place, name in zip(places, names, strict=True)
     ]  # fmt: skip
+
+
+def _places(graph: Graph, at: str | tuple[str, ...]) -> list[Place]:
+    """The places that a rule or names take, in those super-layers that have any."""
+    known, found, first = Places(graph), [], None
+    for net in superlayers(graph):
+        names = at
+        if at not in RULES:
+            given = (at,) if isinstance(at, str) else at
+            names = tuple(n for n in given if _is_of(net, n, graph))
+            if not names:
+                continue
+        try:
+            found += [place for place in known.of(net, names) if place.taken]
+        except DiagnosticError as error:
+            first = first or error
+    if not found:
+        told = f"no super-layer has a place `{at if isinstance(at, str) else ', '.join(at)}`"
+        raise first or fail("no-block-end", told, origin=graph.name)
+    return found
+
+
+def _is_of(net: str, name: str, graph: Graph) -> bool:
+    """Whether a name, `p1` or `net.p1`, is one of a super-layer."""
+    head, _, rest = name.rpartition(".")
+    return f"{net}.{name}" in graph.points or (head == net and f"{net}.{rest}" in graph.points)
 
 
 def _outputs_at(graph: Graph, places: list[Place]) -> tuple[Graph, list[str]]:

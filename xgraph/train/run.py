@@ -18,6 +18,7 @@ import io
 import json
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -35,20 +36,21 @@ from xgraph.files import read_text, write_whole
 from xgraph.ir.canonical import canonical
 from xgraph.ir.graph import Graph
 from xgraph.recipe import Recipe, read_recipe, write_recipe
-from xgraph.recipe.model import Input
+from xgraph.recipe.model import Input, Stage
 from xgraph.source import Source
 from xgraph.train.checkpoint import NAME as CHECKPOINT
 from xgraph.train.evaluate import Evaluation, evaluate
 from xgraph.train.fit import Fitted, Watch, fit, make_fabric
 from xgraph.train.plan import Plan, plan
-from xgraph.weights import Inherited, inherit, load, save
+from xgraph.weights import INPUTS, Inherited, inherit, load, save
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-INPUTS = "xgraph.inputs"
-"""The metadata of weights that says how their inputs are made."""
-_LIBRARIES = ("torch", "numpy", "lightning-fabric", "torchmetrics", "onnx", "onnxruntime")
+_LIBRARIES = (
+    ("torch",), ("numpy",), ("lightning-fabric",), ("torchmetrics",), ("onnx",),
+    ("onnxruntime", "onnxruntime-gpu"),
+)  # fmt: skip
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -85,6 +87,10 @@ class Run:
         return self._finish(fitted)
 
     @property
+    def _stages(self) -> list[Stage]:
+        return self.plan.recipe.each_stage()
+
+    @property
     def checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
@@ -99,10 +105,16 @@ class Run:
             )  # fmt: skip
         inputs = json.dumps(_inputs(self.plan.recipe), sort_keys=True)
         save(self.folder / "weights.safetensors", fitted.weights, {INPUTS: inputs})
-        driver.compile(self.plan.graph, "onnx", self.folder / "model.onnx", weights=fitted.weights)
+        driver.compile(
+            self.plan.graph,
+            "onnx",
+            self.folder / "model.onnx",
+            weights=self.folder / "weights.safetensors",
+        )
         metrics = {
             "epochs": fitted.history,
             "best_epoch": fitted.best_epoch,
+            "stopped_early": len(fitted.history) < sum(s.epochs for s in self._stages),
             "test": test.to_json() if test else None,
         }
         _write_json(self.folder / "metrics.json", metrics)
@@ -136,7 +148,7 @@ def start_run(
         return Run(folder, made, weights, inherited)
     about = {
         "xgraph": __version__,
-        "data": data.origin,
+        "data": str(Path(data.origin).resolve()) if Path(data.origin).exists() else data.origin,
         "rows": {
             s.name: len(s) for s in (made.train, made.val, *([made.test] if made.test else []))
         },
@@ -147,7 +159,7 @@ def start_run(
         "seed": recipe.seed,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "libraries": {names[0]: _version(*names) for names in _LIBRARIES},
         "finished": False,
     }
     try:
@@ -281,11 +293,12 @@ def stored_inputs(metadata: Mapping[str, str], origin: str) -> dict[str, Input] 
         ) from None  # fmt: skip
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+def _version(*names: str) -> str | None:
+    """Of the first of these packages that is installed."""
+    for name in names:
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return None
 
 
 def _write_json(path: Path, value: object) -> None:
