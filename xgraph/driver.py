@@ -222,7 +222,7 @@ def _said_of(weights: Weights | None) -> dict[str, str]:
     if not isinstance(weights, (str, os.PathLike)):
         return {}
     said = weight_files.metadata(weights)
-    return {key: said[key] for key in (weight_files.INPUTS,) if key in said}
+    return {key: said[key] for key in (weight_files.INPUTS, weight_files.RECIPE) if key in said}
 
 
 def _write_torch(low: Graph, arrays: Arrays, path: Path, weights: Weights | None) -> Compiled:

@@ -106,6 +106,18 @@ def _near(path: FilePath) -> str | None:
         return f"there is no folder `{where.parent}` either"
 
 
+def make_folder(path: FilePath) -> None:
+    """Make a folder, and those it lies in, where they are not there yet."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise fail(
+            "cannot-write",
+            f"this folder cannot be made: {_reason(error)}",
+            origin=os.fspath(path),
+        ) from None
+
+
 def decode(data: bytes, path: FilePath) -> str:
     """The text that `data` is in UTF-8; `path` is where it came from."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):

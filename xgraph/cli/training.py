@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -127,51 +127,64 @@ def train(
     _needs_training()
     from xgraph.data import open_data
     from xgraph.files import named
-    from xgraph.train.fit import Stopped, make_fabric
-    from xgraph.train.run import resume_run, same_network, start_run
+    from xgraph.train.fit import make_fabric
+    from xgraph.train.run import claimed, resume_run, same_network, start_run
 
     folder = named(out, "output folder")
     count = int(devices) if devices.isdecimal() else devices
     on_devices = partial(make_fabric, accelerator=accelerator, devices=count, strategy=strategy)
-    if resume:
-        _only_resume(data, recipe, overrides, init, epochs, batch, lr, seed, precision)
-        if file is not None and not same_network(folder, read_graph(file, settings, limits)):
-            raise fail(
-                "changed-network", "the training in this folder is of another network", origin=out,
-                help=f"`xgraph train --resume -o {out}` goes on with its own",
-            )  # fmt: skip
-        run = resume_run(folder)
-        fabric = on_devices(run.plan.recipe.precision)
-        fabric.launch()
-    else:
-        if file is None or data is None:
-            raise click.UsageError("give the network and --data, or --resume")
-        graph = read_graph(file, settings, limits)
-        told = _recipe(recipe, overrides, epochs=epochs, batch=batch, optimizer__lr=lr, seed=seed,
-                       precision=precision)  # fmt: skip
-        opened = open_data(data)
-        fabric = on_devices(told.precision)
-        fabric.launch()  # other processes run this command from its begin, up to here
-        run = start_run(folder, graph, opened, told, fraction=fraction,
-                        init=Path(init) if init else None, allow_leaks=allow_leaks,
-                        write=fabric.global_rank == 0)  # fmt: skip
-    if fabric.global_rank == 0:
+    with ExitStack() as stack:
+        if resume:
+            _only_resume(data, recipe, overrides, init, epochs, batch, lr, seed, precision)
+            if file is not None and not same_network(folder, read_graph(file, settings, limits)):
+                raise fail(
+                    "changed-network", "the training in this folder is of another network",
+                    origin=out, help=f"`xgraph train --resume -o {out}` goes on with its own",
+                )  # fmt: skip
+            run = resume_run(folder)
+            fabric = on_devices(run.plan.recipe.precision)
+            fabric.launch()
+            if fabric.global_rank == 0:
+                stack.enter_context(claimed(folder))
+        else:
+            if file is None or data is None:
+                raise click.UsageError("give the network and --data, or --resume")
+            graph = read_graph(file, settings, limits)
+            told = _recipe(recipe, overrides, epochs=epochs, batch=batch, optimizer__lr=lr,
+                           seed=seed, precision=precision)  # fmt: skip
+            opened = open_data(data)
+            fabric = on_devices(told.precision)
+            fabric.launch()  # other processes run this command from its begin, up to here
+            if fabric.global_rank == 0:
+                stack.enter_context(claimed(folder))
+            run = start_run(folder, graph, opened, told, fraction=fraction,
+                            init=Path(init) if init else None, allow_leaks=allow_leaks,
+                            write=fabric.global_rank == 0)  # fmt: skip
+        _train(run, fabric, init, save_every)
+
+
+def _train(run: Run, fabric: Any, init: str | None, save_every: float) -> None:
+    """Train to the end, or until Ctrl-C, and say what came out; of several processes one speaks."""
+    from xgraph.train.fit import Stopped
+
+    speaks = fabric.global_rank == 0
+    if speaks:
         _tell_run(run, init)
-    silent = fabric.global_rank != 0
-    with _watching(sum(stage.epochs for stage in run.plan.recipe.each_stage()), silent) as watch:
+    with _watching(sum(s.epochs for s in run.plan.recipe.each_stage()), not speaks) as watch:
         try:
             found = run.train(fabric, watch, save_every=save_every)
         except Stopped as stopped:
             watch.close()
-            if not silent:
-                click.echo(f"{stopped}; go on with: xgraph train --resume -o {out}")
+            if speaks:
+                click.echo(f"{stopped}; go on with: xgraph train --resume -o {run.folder}")
             sys.exit(INTERRUPTED)
-    if not silent:
-        click.echo(_kept(folder))
+    if speaks:
+        click.echo(_kept(run.folder))
     if found is not None:
         click.echo(_told(found))
-    if not silent:
-        click.echo(f"wrote {folder / 'weights.safetensors'}, {folder / 'model.onnx'} and more")
+    if speaks:
+        weights, model = run.folder / "weights.safetensors", run.folder / "model.onnx"
+        click.echo(f"wrote {weights}, {model} and more")
 
 
 def _kept(folder: Path) -> str:
@@ -319,9 +332,16 @@ def eval_(
         path = named(out, "output")
         from xgraph.files import keep
 
-        keep(path, [weights, *graph.files])
+        keep(path, [weights, *graph.files, *_data_files(str(data), recipe)])
         write_whole(path, text + "\n")
     click.echo(text if as_json else _told(found, backend=backend, long=True))
+
+
+def _data_files(data: str, recipe: str | None) -> list[Path]:
+    """What a command reads besides the network and its weights."""
+    where = Path(data)
+    files = list(where.rglob("*")) if where.is_dir() else [where]
+    return [path for path in (*files, *([Path(recipe)] if recipe else [])) if path.is_file()]
 
 
 def _ready(
@@ -333,17 +353,17 @@ def _ready(
     from xgraph.data import open_data
     from xgraph.data.check import check_rows, check_shapes
     from xgraph.data.feed import feed_of
-    from xgraph.train.run import stored_inputs
+    from xgraph.train.run import stored_recipe
     from xgraph.weights import metadata
 
     if data is None:
         raise click.UsageError("give --data")
     arrays = driver.initial_weights(driver.tensor_graph(graph), weights)
     told = _recipe(recipe, overrides)
-    stored = stored_inputs(metadata(Path(weights)), weights)
-    if stored is not None and not told.inputs:
-        told = told.model_copy(update={"inputs": stored})
-    elif stored is None and not told.inputs:
+    stored = stored_recipe(metadata(Path(weights)), weights)
+    if stored is not None:
+        told = told.model_copy(update={k: v for k, v in stored.items() if not getattr(told, k)})
+    elif not told.inputs:
         show_diagnostics(
             [
                 Diagnostic(
@@ -363,7 +383,7 @@ def _ready(
             origin=weights, help="give the `recipe.yaml` of the training: it holds the numbers",
         )  # fmt: skip
     check_shapes(feed, [held])
-    check_rows(feed, [held], leaks=False)
+    check_rows(feed, [held], leaks=False, learns=False)
     return arrays, told, feed, held
 
 
@@ -435,7 +455,6 @@ def crossval(
         name = Path(against).stem
         networks[name if name not in networks else f"{name}_2"] = read_graph(against, (), limits)
     folder = named(out, "output folder")
-    folder.mkdir(parents=True, exist_ok=True)
 
     def told(name: str, fold: int, score: float) -> None:
         click.echo(f"fold {fold}  {name}  {score:.4f}", err=as_json)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
 import numpy as np
 
 from xgraph.data.feed import Feed, Port, Target, chunks
-from xgraph.data.split import Array, Split
+from xgraph.data.split import Rows, Split
 from xgraph.diagnostics import Diagnostic, DiagnosticError, fail
 from xgraph.ir.types import Expr
 
@@ -20,10 +20,13 @@ def check_shapes(feed: Feed, splits: Sequence[Split]) -> None:
         raise DiagnosticError(*mistakes)
 
 
-def check_rows(feed: Feed, splits: Sequence[Split], *, leaks: bool = True) -> None:
+def check_rows(
+    feed: Feed, splits: Sequence[Split], *, leaks: bool = True, learns: bool = True
+) -> None:
     """Read every row: numbers that are not finite, labels out of range, one class alone in the
-    first split, and, if asked for, rows that two splits share. `DiagnosticError` lists them."""
-    check_labels(feed, splits)
+    first split where that `learns`, and, if asked for, rows that two splits share.
+    `DiagnosticError` lists them."""
+    check_labels(feed, splits, learns=learns)
     mistakes = [d for split in splits for d in _numbers(feed, split)]
     if leaks and not mistakes:
         mistakes += _shared(feed, splits)
@@ -31,12 +34,12 @@ def check_rows(feed: Feed, splits: Sequence[Split], *, leaks: bool = True) -> No
         raise DiagnosticError(*mistakes)
 
 
-def check_labels(feed: Feed, splits: Sequence[Split]) -> None:
+def check_labels(feed: Feed, splits: Sequence[Split], *, learns: bool = True) -> None:
     """Labels out of range, and one class alone in the first split; `DiagnosticError` lists them."""
     mistakes: list[Diagnostic] = []
     for target in feed.targets:
         mistakes += [d for split in splits for d in _labels(target, split)]
-        if target.classes and not mistakes:
+        if learns and target.classes and not mistakes:
             mistakes += _one_class(target, splits[0])
     if mistakes:
         raise DiagnosticError(*mistakes)
@@ -49,7 +52,7 @@ def _port(port: Port, split: Split) -> Iterator[Diagnostic]:
         yield Diagnostic("missing-column", told, origin=split.origin)
         return
     try:
-        made = port.take(split, np.arange(1))
+        made = port.take(split, _first_rows(port, split))
     except (ValueError, KeyError) as error:
         told = f"`{port.name}` cannot be made of `{port.column}` of `{split.name}`: {error}"
         yield Diagnostic("shape-mismatch", told, origin=where)
@@ -69,6 +72,12 @@ def _port(port: Port, split: Split) -> Iterator[Diagnostic]:
         )
 
 
+def _first_rows(port: Port, split: Split) -> Rows:
+    """The first row; of rows that differ in length, the shortest."""
+    lengths = split.lengths(port.column, np.arange(len(split)))
+    return np.array([0 if lengths is None else int(lengths.argmin())])
+
+
 def _advice(given: tuple[int, ...], wanted: list[str], name: str) -> str:
     listed = ", ".join(wanted)
     sizes = [int(size) for size in wanted if size.isdecimal()]
@@ -86,7 +95,8 @@ def _numbers(feed: Feed, split: Split) -> Iterator[Diagnostic]:
         if split.columns[column].dtype.kind != "f":
             continue
         for rows in chunks(split, column):
-            taken = split.take(column, rows)
+            with np.errstate(over="ignore"):
+                taken = split.take(column, rows).astype(np.float32)
             bad = ~np.isfinite(taken.reshape(len(rows), -1)).all(1)
             if bad.any():
                 row = int(rows[bad.argmax()])
@@ -183,10 +193,17 @@ def _digests(feed: Feed, split: Split) -> Iterator[bytes]:
         for rows in chunks(split, column):
             taken = np.ascontiguousarray(split.take(column, rows))
             for row, value in zip(rows, taken, strict=True):
-                hashes[row].update(_bytes(value))
+                hashes[row].update(f"{column} {value.shape} ".encode())
+                hashes[row].update(value.tobytes())
     return (h.digest() for h in hashes)
 
 
-def _bytes(value: Array) -> bytes:
-    # Zeros behind are how rows of different lengths fill up, which depends on their neighbours.
-    return value.tobytes().rstrip(b"\0")
+def fingerprint(feed: Feed, split: Split) -> str:
+    """A digest of all that a split feeds a network, rows and targets."""
+    digest = sha256(f"{split.name} {len(split)} ".encode())
+    for row in _digests(feed, split):
+        digest.update(row)
+    for target in feed.targets:
+        for rows in chunks(split, target.column):
+            digest.update(np.ascontiguousarray(split.take(target.column, rows)).tobytes())
+    return digest.hexdigest()

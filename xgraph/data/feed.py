@@ -16,11 +16,16 @@ from xgraph.diagnostics import Diagnostic, DiagnosticError, Label, did_you_mean,
 from xgraph.ir.graph import Graph
 from xgraph.ir.types import DType, Expr, TensorType
 from xgraph.recipe.model import Loss, Recipe, find
-from xgraph.recipe.transforms import Around, Transform
+from xgraph.recipe.transforms import Around, Reshape, Transform
 
 CHUNK = 2**24
 """Bytes of a column that are read at once where all of it is looked at."""
-_FULL = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.int16): 32768}
+_FULL = {
+    np.dtype(np.uint8): 255,
+    np.dtype(np.uint16): 65535,
+    np.dtype(np.int16): 32768,
+    np.dtype(np.int8): 128,
+}
 """What pictures and sound hold at most: they become numbers in [0, 1] and [-1, 1)."""
 
 Batch: TypeAlias = "tuple[dict[str, Array], dict[str, Array]]"
@@ -46,8 +51,12 @@ class Port:
     ) -> Array:
         value = _as_input(split.take(self.column, rows), self.type.dtype)
         around = Around(draws, lambda column: split.take(column, rows))
+        lengths = split.lengths(self.column, rows)
         for step in steps:
             value = step(value, around)
+            if lengths is not None and not isinstance(step, Reshape):  # what fills up stays zero
+                inside = np.arange(value.shape[1]) < lengths.reshape(-1, 1)
+                value = value * inside.reshape(*inside.shape, *(1,) * (value.ndim - 2))
         return np.ascontiguousarray(value, self.type.dtype.numpy)
 
     def fitted(self, split: Split) -> Port:
@@ -64,7 +73,7 @@ class Port:
 
 def _as_input(array: Array, dtype: DType) -> Array:
     if dtype is DType.F32:
-        full = _FULL.get(array.dtype)
+        full = _FULL.get(array.dtype.newbyteorder("="))
         plain = array.astype(np.float32, copy=False)
         return plain / np.float32(full) if full else plain
     if array.dtype.kind == "f":
@@ -123,8 +132,10 @@ class Feed:
 
 def chunks(split: Split, column: str) -> Iterator[Rows]:
     """All rows of a split, as many at once as are read at once."""
-    shape = [size or 1000 for size in split.columns[column].shape]
-    size = max(1, CHUNK // max(1, prod(shape) * 4))
+    shape = split.columns[column].shape
+    # Rows of different lengths one by one, so that none is filled up.
+    varies = None in shape
+    size = 1 if varies else max(1, CHUNK // max(1, prod(s or 1 for s in shape) * 4))
     for start in range(0, len(split), size):
         yield np.arange(start, min(start + size, len(split)))
 
@@ -142,7 +153,8 @@ def feed_of(graph: Graph, recipe: Recipe, split: Split, *, targets: bool = True)
     if targets and not held and not mistakes:
         raise _nothing_to_hold(graph, split)
     if targets:
-        mistakes += _predicting(recipe, [target.output for target in held])
+        mistakes += _predicting(recipe, held)
+        held.sort(key=lambda target: target.output not in recipe.predict[:1])
         named = {target.output: target for target in held}
         for stage in recipe.stages:
             for pattern in stage.outputs or []:
@@ -178,7 +190,12 @@ def _ports(
         yield Port(name, column, tuple(given.transforms) if given else (), value.type)
 
 
-def _predicting(recipe: Recipe, outputs: list[str]) -> Iterator[Diagnostic]:
+def _predicting(recipe: Recipe, held: list[Target]) -> Iterator[Diagnostic]:
+    outputs = [target.output for target in held]
+    kinds = {(t.loss.kind, t.type.features) for t in held if t.output in recipe.predict}
+    if len(kinds) > 1:
+        told = "the outputs that `predict` names differ in shape or loss, and have no sum"
+        yield Diagnostic("bad-target", told, origin="recipe: predict")
     for name in recipe.predict:
         if name not in outputs:
             listed = ", ".join(f"`{output}`" for output in outputs)
@@ -267,6 +284,9 @@ def _misfit(target: Target, split: Split, graph: Graph) -> Diagnostic | None:
             label=Label(op.span) if op.span else None,
             help=f"take the last `{op.op.name}` away: the loss has it inside",
         )  # fmt: skip
+    given = target.loss.class_weight if kind == "cross-entropy" else target.loss.positive_weight
+    if told is None and isinstance(given, list) and len(given) != features[0]:
+        told = f"`{target.output}` {_listed(features)} has not {len(given)} weights"
     if told is None:
         return None
     return Diagnostic("bad-target", told, origin=f"{split.origin}: {target.column}")
@@ -306,9 +326,9 @@ class Order:
         parts = [order[i : i + self.size] for i in range(0, self.length, self.size)]
         return parts[:-1] if len(parts) > 1 and len(parts[-1]) < self.least else parts
 
-    def draws(self, batch: int) -> Array:
-        """Four numbers a row of a batch."""
-        return np.random.default_rng((self.seed, self.epoch, batch)).random((self.size, 4))
+    def draws(self, batch: int, rows: int) -> Array:
+        """Four numbers for each row of a batch."""
+        return np.random.default_rng((self.seed, self.epoch, batch)).random((rows, 4))
 
 
 def training_batches(
@@ -319,7 +339,7 @@ def training_batches(
 
     def make(number: int) -> Batch:
         rows = parts[number][rank::world]
-        draws = order.draws(number)[: len(parts[number])][rank::world] if feed.draws else None
+        draws = order.draws(number, len(parts[number]))[rank::world] if feed.draws else None
         return feed.take(split, rows, draws)
 
     yield from _ahead(make, range(start, len(parts)))

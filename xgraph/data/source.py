@@ -101,12 +101,18 @@ def _folder(path: Path) -> Iterator[tuple[str, Split]]:
     if parquet:
         yield from _parquet(path, parquet)
         return
-    parts = [entry for entry in entries if entry.stem in NAMES]
+    parts = [e for e in entries if (e.name if e.is_dir() else e.stem) in NAMES]
+    parts = [e for e in parts if e.is_dir() or e.suffix == ".npz"]
+    seen: dict[str, Path] = {}
     for entry in parts:
-        name = NAMES[entry.stem]
+        name = NAMES[entry.name if entry.is_dir() else entry.stem]
+        if name in seen:
+            told = f"`{seen[name].name}` and `{entry.name}` are both the split `{name}`"
+            raise fail("duplicate-name", told, origin=str(path), help="take one of them away")
+        seen[name] = entry
         if entry.is_dir():
             yield name, _split(name, str(entry), _arrays(entry))
-        elif entry.suffix == ".npz":
+        else:
             yield name, _split(name, str(entry), dict(_archive(entry)))
     if not parts and any(entry.suffix == ".npy" for entry in entries):
         yield "all", _split("all", str(path), _arrays(path))
@@ -119,13 +125,15 @@ def _file(path: Path) -> Iterator[tuple[str, Split]]:
     if path.suffix != ".npz":
         told = f"a data set is wanted, and a `{path.suffix}` file is none"
         raise fail("bad-data", told, origin=str(path), help=f"give {_FORMS}")
-    groups: dict[str, dict[str, Column]] = {}
-    for key, column in _archive(path):
-        head, _, rest = key.partition("/")
-        if head not in NAMES or not rest:
-            head, _, rest = key.partition("_")
-        split = NAMES.get(head, "all") if rest else "all"
-        groups.setdefault(split, {})[rest if split != "all" or head == "all" else key] = column
+    arrays = dict(_archive(path))
+    groups: dict[str, dict[str, Column]] = {"all": arrays}
+    for mark in ("/", "_"):
+        parted = [(*key.partition(mark)[::2], column) for key, column in arrays.items()]
+        if parted and all(head in NAMES and rest for head, rest, _ in parted):
+            groups = {}
+            for head, rest, column in parted:
+                groups.setdefault(NAMES[head], {})[rest] = column
+            break
     for name, columns in groups.items():
         yield name, _split(name, str(path), columns)
 
@@ -255,7 +263,7 @@ def _table(name: str, origin: str, table: Any) -> Split:
         except ValueError:  # text, or lists of no one shape: not for a network
             continue
         shape = _table_shape(table.features[key], sample.shape[1:])
-        columns[key] = CallColumn(fetch, len(table), shape, sample.dtype)
+        columns[key] = CallColumn(fetch, len(table), shape, sample.dtype, f"{origin}: {key}")
     if not columns:
         raise fail("empty-split", f"`{name}` has no column of numbers", origin=origin)
     return Split.of(name, origin, columns)
@@ -346,9 +354,17 @@ def _dataset(name: str, origin: str, dataset: Any) -> Split:
         raise fail("empty-split", f"`{name}` has no rows", origin=origin)
     columns: dict[str, Column] = {}
     for key, value in first.items():
-        sample = np.asarray(value)
+        try:
+            sample = np.asarray(value)
+        except Exception as error:
+            raise _own_fault(f"{origin}: {key}", error) from None
+        if sample.dtype.kind not in "fiub":
+            continue
+        last = np.asarray(dataset[length - 1][key])
+        varies = sample.ndim > 0 and sample.shape[:1] != last.shape[:1]
+        shape = (None, *sample.shape[1:]) if varies else sample.shape
         fetch: Callable[[Rows], Array] = partial(_items, dataset, str(key), f"{origin}: {key}")
-        columns[str(key)] = CallColumn(fetch, length, sample.shape, sample.dtype)
+        columns[str(key)] = CallColumn(fetch, length, shape, sample.dtype, f"{origin}: {key}")
     return Split.of(name, origin, columns)
 
 

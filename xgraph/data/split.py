@@ -10,6 +10,8 @@ from typing import Any, TypeAlias, final
 
 import numpy as np
 
+from xgraph.diagnostics import fail
+
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
@@ -23,6 +25,10 @@ class Column(ABC):
 
     @abstractmethod
     def __len__(self) -> int: ...
+
+    def lengths(self, rows: Rows) -> Array | None:
+        """How long each of these rows is, where that differs and is known."""
+        return None
 
     @abstractmethod
     def take(self, rows: Rows) -> Array:
@@ -59,6 +65,9 @@ class RaggedColumn(Column):
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def lengths(self, rows: Rows) -> Array:
+        return np.asarray(self.offsets[rows + 1] - self.offsets[rows])
+
     def take(self, rows: Rows) -> Array:
         starts, ends = self.offsets[rows], self.offsets[rows + 1]
         longest = int((ends - starts).max(initial=0))
@@ -73,8 +82,14 @@ class CallColumn(Column):
     """Rows that a function gives: of a library's table, or of a person's own data set."""
 
     def __init__(
-        self, fetch: Callable[[Rows], Array], length: int, shape: Sequence[int | None], dtype: Any
+        self,
+        fetch: Callable[[Rows], Array],
+        length: int,
+        shape: Sequence[int | None],
+        dtype: Any,
+        origin: str,
     ) -> None:
+        self.origin = origin
         self.fetch = fetch
         self.length = length
         self.shape = tuple(shape)
@@ -84,7 +99,20 @@ class CallColumn(Column):
         return self.length
 
     def take(self, rows: Rows) -> Array:
-        return self.fetch(rows)
+        try:
+            found = self.fetch(rows)
+        except ValueError as error:
+            told = f"rows {rows[0]} to {rows[-1]} are no one array: {error}"
+            raise fail("bad-data", told, origin=self.origin) from None
+        if found.dtype.kind != self.dtype.kind:
+            told = f"rows {rows[0]} to {rows[-1]} are {found.dtype}, and the first row {self.dtype}"
+            advice = "a value may be missing: fill it in, or leave its row out"
+            raise fail("bad-data", told, origin=self.origin, help=advice)
+        sizes = zip(found.shape[1:], self.shape, strict=False)
+        if found.ndim != len(self.shape) + 1 or any(b not in (None, a) for a, b in sizes):
+            told = f"among rows {rows[0]} to {rows[-1]} some have another shape than the first"
+            raise fail("bad-data", told, origin=self.origin)
+        return found
 
 
 @final
@@ -109,6 +137,9 @@ class Split:
     def take(self, column: str, rows: Rows) -> Array:
         """Rows of a column, counted within this split."""
         return self.columns[column].take(self.rows[rows])
+
+    def lengths(self, column: str, rows: Rows) -> Array | None:
+        return self.columns[column].lengths(self.rows[rows])
 
     def whole(self, column: str) -> Array:
         """A column of small rows, such as labels, as one array."""

@@ -207,7 +207,7 @@ class Recipe(Section):
     """20 unless `stages` tell."""
     batch: Count = 64
     """Of all devices together."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of the weights, the order of the examples, and what is drawn."""
     precision: Annotated[Literal["32", "bf16", "16"], BeforeValidator(str)] = "32"
     optimizer: Optimizer = Adam()

@@ -56,8 +56,23 @@ def write_recipe(recipe: Recipe) -> str:
         for key, value in recipe.model_dump(mode="json", exclude_none=True).items()
         if value != default.get(key) or key in ("optimizer", "schedule", "seed", "batch")
     }
-    text: str = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100)
+    text: str = yaml.dump(
+        plain, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=100
+    )
     return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes a text that would be read back as something else."""
+
+
+def _quoted(dumper: _Dumper, text: str) -> Any:
+    plain = _scalar(yaml.ScalarNode("tag:yaml.org,2002:str", text))
+    style = None if plain == text else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _quoted)
 
 
 def _source(recipe: str | Path | None) -> Source:

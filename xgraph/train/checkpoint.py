@@ -35,6 +35,8 @@ class Progress:
     loss: float = 0.0
     """The sum over the rows of this epoch."""
     rows: int = 0
+    lr: float = 0.0
+    """Of the last step."""
     stale: int = 0
     """Epochs since the best."""
     best: float | None = None

@@ -5,24 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from xgraph import driver
-from xgraph.data.check import check_rows, check_shapes, without
+from xgraph.data.check import check_rows, check_shapes, fingerprint, without
 from xgraph.data.choose import folds, held_out, one_group_out
 from xgraph.data.feed import feed_of
 from xgraph.data.source import Data
 from xgraph.data.split import Split
 from xgraph.diagnostics import fail
-from xgraph.files import read_text, write_whole
+from xgraph.files import make_folder, read_text, write_whole
 from xgraph.ir.canonical import canonical
 from xgraph.ir.graph import Graph
 from xgraph.recipe import Recipe, write_recipe
 from xgraph.train.evaluate import evaluate
 from xgraph.train.fit import Watch, fit
+from xgraph.train.objective import ERRORS
 from xgraph.train.optim import check_patterns
 from xgraph.train.plan import prepared
 
@@ -83,6 +85,7 @@ def cross_validate(
     """
     split = data.training
     first = next(iter(networks.values()))
+    make_folder(out)
     digest = _digest(networks, recipe, split, count, group)
     scores: dict[str, list[float]] = {name: [] for name in networks}
     best: dict[str, list[float]] = {name: [] for name in networks}
@@ -135,7 +138,9 @@ def _fold(
         "fold": number + 1,
         "metric": metric,
         "score": found.metrics[metric],
-        "best": max(record[f"val/{metric}"] for record in fitted.history),
+        "best": (min if metric in ERRORS else max)(
+            record[f"val/{metric}"] for record in fitted.history
+        ),
         "rows": {"train": len(part), "val": len(val), "test": len(test)},
         "metrics": found.metrics,
         "history": fitted.history,
@@ -168,10 +173,12 @@ class _Epochs:
 def _digest(
     networks: dict[str, Graph], recipe: Recipe, split: Split, count: int, group: str | None
 ) -> str:
-    from hashlib import sha256
-
     said = [*(f"{name} {canonical(graph)}" for name, graph in networks.items())]
-    said += [write_recipe(recipe), split.origin, str(len(split)), str(count), str(group)]
+    said += [write_recipe(recipe), str(count), str(group)]
+    for graph in networks.values():
+        said.append(fingerprint(feed_of(graph, recipe, split), split))
+    if group is not None and group in split.columns:
+        said.append(sha256(split.whole(group).tobytes()).hexdigest())
     return sha256("\n".join(said).encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from xgraph.data.feed import Feed, Target, all_batches
 from xgraph.data.split import Split
 from xgraph.ir.graph import Graph
+from xgraph.train.fit import running
 
 Array = np.ndarray[Any, Any]
 Backend = Literal["torch", "onnx"]
@@ -122,13 +123,16 @@ def collected(
 
     def each() -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
         for inputs, targets in all_batches(feed, split, batch):
-            yield run(inputs), targets
+            with running(f"a batch of `{split.name}`", inputs):
+                found = run(inputs)
+            yield found, targets
 
     pairs = list(each())
-    outputs, targets = (
-        {name: np.concatenate([pair[i][name] for pair in pairs]) for name in pairs[0][i]}
-        for i in range(2)
-    )
+    with running("putting batches together", {}):
+        outputs, targets = (
+            {name: np.concatenate([pair[i][name] for pair in pairs]) for name in pairs[0][i]}
+            for i in range(2)
+        )
     return outputs, targets
 
 

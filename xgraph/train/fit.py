@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final
@@ -212,7 +213,7 @@ class _Fit:
         module, optimizer = self.fabric.setup(self.module, plain)
         for epoch in range(self.progress.epoch, stage.epochs):
             self._epoch(module, optimizer, schedule)
-            ends = self._validated(number, schedule)
+            ends = self._validated(number)
             self._next(epoch=epoch + 1)
             if ends:
                 return False
@@ -263,8 +264,10 @@ class _Fit:
     def _step(self, module: Any, optimizer: Any, batch: Batch) -> None:
         inputs, targets = self._moved(batch)
         optimizer.zero_grad(set_to_none=True)
-        loss = self.counted(self._named(module(*inputs)), targets)
         self.progress.step += 1
+        self.progress.lr = float(optimizer.param_groups[-1]["lr"])
+        with running(f"step {self.progress.step}", batch[0]):
+            loss = self.counted(self._named(module(*inputs)), targets)
         rows = len(next(iter(batch[0].values())))
         self._recent.append((rows, loss.detach()))
         if len(self._recent) >= self._look:
@@ -309,7 +312,7 @@ class _Fit:
 
     # ---------------------------------------------------------------------------- validation
 
-    def _validated(self, number: int, schedule: Any) -> bool:
+    def _validated(self, number: int) -> bool:
         """Measure an epoch and keep what is best; True where nothing gets better any more."""
         progress = self.progress
         measured = measure(self.plan, self.plan.val, self._outputs(self.plan.val), self.objective)
@@ -321,7 +324,7 @@ class _Fit:
             "epoch": len(progress.history) + 1,
             "stage": number,
             "step": progress.step,
-            "lr": float(schedule.optimizer.param_groups[-1]["lr"]),
+            "lr": progress.lr,
             "train/loss": loss / max(rows, 1),
             **{f"val/{name}": value for name, value in measured.items()},
         }
@@ -354,7 +357,8 @@ class _Fit:
         with torch.no_grad(), self.fabric.autocast():
             for batch in all_batches(self.plan.feed, split, max(self.recipe.batch, 256)):
                 inputs, targets = self._moved(batch)
-                outputs = self._named(self.module(*inputs))
+                with running(f"the validation of `{split.name}`", batch[0]):
+                    outputs = self._named(self.module(*inputs))
                 yield (
                     {name: value.float().cpu() for name, value in outputs.items()},
                     {name: value.cpu() for name, value in targets.items()},
@@ -406,6 +410,21 @@ class _Fit:
             torch.cuda.set_rng_state(torch.from_numpy(held.random["cuda"].copy()))
 
 
+@contextmanager
+def running(what: str, inputs: Mapping[str, Any]) -> Iterator[None]:
+    """What a network cannot do with a batch (an index out of range, lengths that differ, one row
+    where a deviation is wanted) as a diagnostic."""
+    try:
+        yield
+    except (RuntimeError, IndexError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        shapes = ", ".join(f"`{name}` {list(array.shape)}" for name, array in inputs.items())
+        raise fail(
+            "run-failed", f"{what} did not run: {reason}", origin=f"inputs of {shapes}",
+            help="look at the rows of this batch: lengths, indices, or too few rows",
+        ) from None  # fmt: skip
+
+
 def measure(
     plan: Plan,
     split: Split,
@@ -434,7 +453,9 @@ def _gathered(
     batches: Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]],
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     pairs = list(batches)
-    return tuple(  # type: ignore[return-value]
-        {name: torch.cat([pair[i][name] for pair in pairs]) for name in pairs[0][i]}
-        for i in range(2)
-    )
+    with running("putting batches together", {}):
+        given, wanted = (
+            {name: torch.cat([pair[i][name] for pair in pairs]) for name in pairs[0][i]}
+            for i in range(2)
+        )
+    return given, wanted

@@ -16,6 +16,8 @@ from xgraph.data.feed import Target
 from xgraph.data.split import Split
 
 Outputs = Mapping[str, Tensor]
+ERRORS = ("loss", "mse", "mae")
+"""Of what is measured, what is to be small."""
 
 
 @final
@@ -65,7 +67,7 @@ def _weights(target: Target, train: Split, device: torch.device) -> Tensor | Non
         return torch.tensor(given, dtype=torch.float32, device=device)
     labels = train.whole(target.column)
     if loss.kind == "bce":
-        positive = np.maximum(labels.reshape(len(labels), -1).sum(0), 1)
+        positive = np.maximum(labels.reshape(len(labels), -1).sum(0, dtype=np.float64), 1)
         balanced = ((len(labels) - positive) / positive).reshape(labels.shape[1:])
     else:
         counts = np.bincount(labels.ravel(), minlength=target.classes or 0)
@@ -88,7 +90,9 @@ def scores(target: Target, given: Tensor, wanted: Tensor) -> dict[str, float]:
         }
     elif target.loss.kind == "bce":
         labels = given.reshape(len(given), -1).shape[1]
-        flat, truth = given.reshape(len(given), -1), wanted.reshape(len(given), -1).int()
+        # Whether these are logits is guessed from their range unless they are none.
+        flat = given.reshape(len(given), -1).sigmoid()
+        truth = wanted.reshape(len(given), -1).int()
         found = {
             "accuracy": c.multilabel_accuracy(flat, truth, num_labels=labels, average="micro"),
             "f1": c.multilabel_f1_score(flat, truth, num_labels=labels, average="macro"),

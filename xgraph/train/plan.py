@@ -10,6 +10,7 @@ from xgraph.data.choose import chosen, held_out
 from xgraph.data.feed import Feed, feed_of
 from xgraph.data.source import Data
 from xgraph.data.split import Split
+from xgraph.diagnostics import fail
 from xgraph.ir.graph import Graph
 from xgraph.recipe.model import Input, Recipe
 from xgraph.train.optim import check_patterns
@@ -39,11 +40,13 @@ def plan(
     """
     train = data.training
     feed = feed_of(graph, recipe, train)
+    if recipe.monitor in ("accuracy", "f1") and feed.targets[0].loss.kind == "mse":
+        told = f"`monitor` asks for the {recipe.monitor}, and `mse` has none"
+        raise fail("bad-value", told, origin="recipe: monitor", help="`loss`, or leave it out")
     check_patterns(graph, recipe)
-    check_shapes(feed, [train, *(s for s in data.splits.values() if s is not train)])
-    check_labels(
-        feed, list({split.name: split for split in (train, *data.splits.values())}.values())
-    )
+    splits = [train, *(split for split in data.splits.values() if split is not train)]
+    check_shapes(feed, splits)
+    check_labels(feed, splits)
     labels = train.whole(feed.main.column) if feed.main else None
     train = chosen(train, fraction, labels, recipe.seed)
     test = data.splits.get("test")

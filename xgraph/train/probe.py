@@ -62,7 +62,8 @@ def probe(
     low, names = _outputs_at(graph, places)
     used = {address for address, _ in low.params()}
     run = runner(low, {k: v for k, v in weights.items() if k in used}, "torch")
-    activations = [_activations(run, feed, split, names, pool) for split in (train, test)]
+    last = {n for n, p in zip(names, places, strict=True) if _has_features_last(p.value)}
+    activations = [_activations(run, feed, s, names, pool, last) for s in (train, test)]
     labels = [split.whole(main.column) for split in (train, test)]
     return [
         Probe(
@@ -114,15 +115,28 @@ def _twin(copied: Graph, value: Value) -> Value:
     return copied.node(value.node.id).outputs[value.index]
 
 
+def _has_features_last(value: Value) -> bool:
+    """Whether a value is [steps, features] rather than [channels, ...]: by the layer it is from."""
+    node = value.node
+    while node.inputs and node.op.name not in (*_STEPS, *_MAPS):
+        node = node.inputs[0].node
+    return node.op.name in _STEPS
+
+
+_STEPS = ("linear", "lstm", "gru", "embedding", "layernorm")
+_MAPS = ("conv", "deconv", "depthwise", "sepconv", "maxout")
+
+
 def _activations(
-    run: Any, feed: Feed, split: Split, names: list[str], pool: Pool
+    run: Any, feed: Feed, split: Split, names: list[str], pool: Pool, last: set[str]
 ) -> dict[str, Array]:
     found: dict[str, list[Array]] = {name: [] for name in names}
     for rows in chunks(split, feed.ports[0].column):
         for start in range(0, len(rows), 256):
             inputs = {p.name: p.take(split, rows[start : start + 256]) for p in feed.ports}
             for name, value in run(inputs).items():
-                mean = value.mean(tuple(range(2, value.ndim))) if pool == "mean" else value
+                axes = range(1, value.ndim - 1) if name in last else range(2, value.ndim)
+                mean = value.mean(tuple(axes)) if pool == "mean" else value
                 found[name].append(mean.reshape(len(value), -1))
     return {name: np.concatenate(parts) for name, parts in found.items()}
 

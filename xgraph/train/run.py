@@ -17,8 +17,8 @@ import csv
 import io
 import json
 import platform
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -29,20 +29,20 @@ import numpy as np
 
 from xgraph import __version__, driver
 from xgraph.build import MADE, build_file, build_source, unbuild
+from xgraph.data.check import fingerprint
 from xgraph.data.source import Data, open_data
-from xgraph.data.split import Split
 from xgraph.diagnostics import fail
-from xgraph.files import read_text, write_whole
+from xgraph.files import make_folder, read_text, unwritable, write_whole
 from xgraph.ir.canonical import canonical
 from xgraph.ir.graph import Graph
 from xgraph.recipe import Recipe, read_recipe, write_recipe
-from xgraph.recipe.model import Input, Stage
+from xgraph.recipe.model import Stage
 from xgraph.source import Source
 from xgraph.train.checkpoint import NAME as CHECKPOINT
 from xgraph.train.evaluate import Evaluation, evaluate
 from xgraph.train.fit import Fitted, Watch, fit, make_fabric
 from xgraph.train.plan import Plan, plan
-from xgraph.weights import INPUTS, Inherited, inherit, load, save
+from xgraph.weights import INPUTS, RECIPE, Inherited, inherit, load, save
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -103,8 +103,10 @@ class Run:
                 self.plan.graph, fitted.weights, self.plan.feed, self.plan.test,
                 predict=self.plan.recipe.predict,
             )  # fmt: skip
+        said = self.plan.recipe.model_dump(mode="json", include={"losses", "predict"})
         inputs = json.dumps(_inputs(self.plan.recipe), sort_keys=True)
-        save(self.folder / "weights.safetensors", fitted.weights, {INPUTS: inputs})
+        told = {INPUTS: inputs, RECIPE: json.dumps(said, sort_keys=True)}
+        save(self.folder / "weights.safetensors", fitted.weights, told)
         driver.compile(
             self.plan.graph,
             "onnx",
@@ -140,13 +142,14 @@ def start_run(
     inherit from by address and shape. Of several processes one must `write`."""
     if write:
         _check_free(folder)
+        _check_outside(folder, data)
     text = unbuild(graph)
     graph = build_source(Source("net.xg", text), limits=MADE)  # as a resumed training has it
     made = plan(graph, data, recipe, fraction=fraction, allow_leaks=allow_leaks)
     weights, inherited = _first_weights(graph, recipe.seed, init)
     if not write:
         return Run(folder, made, weights, inherited)
-    about = {
+    about: dict[str, Any] = {
         "xgraph": __version__,
         "data": str(Path(data.origin).resolve()) if Path(data.origin).exists() else data.origin,
         "rows": {
@@ -162,15 +165,11 @@ def start_run(
         "libraries": {names[0]: _version(*names) for names in _LIBRARIES},
         "finished": False,
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise fail(
-            "cannot-write", f"this folder cannot be made: {reason}", origin=str(folder)
-        ) from None
+    make_folder(folder)
+    recipe_text = write_recipe(made.recipe)
     write_whole(folder / "net.xg", text)
-    write_whole(folder / "recipe.yaml", write_recipe(made.recipe))
+    write_whole(folder / "recipe.yaml", recipe_text)
+    about["texts"] = _texts(text, recipe_text)
     if inherited:
         save(folder / "init.safetensors", weights)
     _write_json(folder / "run.json", about)  # last: a folder that has it is whole
@@ -185,6 +184,12 @@ def resume_run(folder: Path) -> Run:
         raise fail(
             "finished", "this training is finished", origin=str(folder),
             help=f"its weights are `{folder / 'weights.safetensors'}`",
+        )  # fmt: skip
+    texts = [read_text(folder / name).text for name in ("net.xg", "recipe.yaml")]
+    if _texts(*texts) != about["texts"]:
+        raise fail(
+            "changed-network", "`net.xg` or `recipe.yaml` is not what this training began with",
+            origin=str(folder), help="begin anew in another folder; `--init` takes weights along",
         )  # fmt: skip
     graph = build_file(folder / "net.xg", limits=MADE)
     recipe = read_recipe(folder / "recipe.yaml")
@@ -203,6 +208,30 @@ def resume_run(folder: Path) -> Run:
     return Run(folder, made, driver.initial_weights(low, weights, recipe.seed), resumed=True)
 
 
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep a folder to this process; `DiagnosticError` (`busy`) if another one trains in it."""
+    from filelock import FileLock, Timeout
+
+    make_folder(folder.parent)
+    path = folder.parent / f".{folder.name}.lock"
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise fail(
+            "busy", "another training runs in this folder", origin=str(folder),
+            help="wait for it, or choose another folder",
+        ) from None  # fmt: skip
+    except OSError as error:
+        raise unwritable(path, error) from None
+    try:
+        yield
+    finally:
+        lock.release()
+        path.unlink(missing_ok=True)
+
+
 def same_network(folder: Path, graph: Graph) -> bool:
     """Whether a folder's training is of this network."""
     return canonical(build_file(folder / "net.xg", limits=MADE)) == canonical(graph)
@@ -217,18 +246,34 @@ def read_run(folder: Path) -> dict[str, Any]:
             help="`xgraph train NET --data DATA -o FOLDER` begins one",
         )  # fmt: skip
     try:
-        found = json.loads(read_text(path).text)
-        wanted = {"data", "fraction", "allow_leaks", "digest", "finished", "seed"}
-        if not isinstance(found, dict) or not wanted <= found.keys():
+        found: dict[str, Any] = json.loads(read_text(path).text)
+        wanted: dict[str, Any] = {
+            "data": str, "fraction": (int, float), "allow_leaks": bool, "digest": str,
+            "finished": bool, "texts": str,
+        }  # fmt: skip
+        if not all(isinstance(found[key], kind) for key, kind in wanted.items()):
             raise ValueError
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
         raise fail("no-run", "this is no description of a training", origin=str(path)) from None
     return found
 
 
+def _check_outside(folder: Path, data: Data) -> None:
+    """A training within the folder of its data would be taken for a part of it."""
+    where = Path(data.origin)
+    if where.is_dir() and where.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise fail(
+            "bad-output", "a training does not go into the folder of its data", origin=str(folder),
+            help="choose a folder beside it",
+        )  # fmt: skip
+
+
 def _check_free(folder: Path) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
+    try:
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return
+    except OSError as error:
+        raise unwritable(folder, error, "folder") from None
     if not folder.is_dir():
         raise fail(
             "bad-output", "a training needs a folder, and this is a file", origin=str(folder)
@@ -255,42 +300,36 @@ def _first_weights(graph: Graph, seed: int, init: Path | None) -> tuple[Arrays, 
     return found.weights, found
 
 
+def _texts(*texts: str) -> str:
+    return sha256("\0".join(texts).encode()).hexdigest()
+
+
 def _digest(made: Plan) -> str:
     """Of what data a training has: rows, columns and targets."""
-    digest = sha256()
-    for split in (made.train, made.val):
-        digest.update(f"{split.name} {_columns(split)} ".encode())
-        digest.update(np.ascontiguousarray(split.rows).tobytes())
-        for target in made.feed.targets:
-            digest.update(np.ascontiguousarray(split.whole(target.column)).tobytes())
-    for port in made.feed.ports:
-        first = made.train.take(port.column, np.arange(min(100, len(made.train))))
-        digest.update(np.ascontiguousarray(first).tobytes())
-    return digest.hexdigest()
-
-
-def _columns(split: Split) -> str:
-    return " ".join(f"{n}{c.shape}{c.dtype}" for n, c in sorted(split.columns.items()))
+    parts = [fingerprint(made.feed, split) for split in (made.train, made.val)]
+    return sha256(" ".join(parts).encode()).hexdigest()
 
 
 def _inputs(recipe: Recipe) -> dict[str, Any]:
     return {name: given.model_dump(mode="json") for name, given in recipe.inputs.items()}
 
 
-def stored_inputs(metadata: Mapping[str, str], origin: str) -> dict[str, Input] | None:
-    """How the inputs of weights are made, if they say it."""
+def stored_recipe(metadata: Mapping[str, str], origin: str) -> dict[str, Any] | None:
+    """What weights say of how their inputs are made and what they are measured by, as parts of a
+    recipe; None if they say nothing."""
     from pydantic import ValidationError
 
     if INPUTS not in metadata:
         return None
     try:
-        given = json.loads(metadata[INPUTS])
-        return {name: Input.model_validate(value) for name, value in given.items()}
-    except (ValueError, ValidationError, AttributeError):
+        told = json.loads(metadata.get(RECIPE, "{}"))
+        made = Recipe.model_validate({"inputs": json.loads(metadata[INPUTS]), **told})
+    except (ValueError, ValidationError, TypeError):
         raise fail(
             "bad-weights", "what it says of its inputs cannot be read", origin=origin,
             help="give the recipe instead: `--recipe`",
         ) from None  # fmt: skip
+    return {"inputs": made.inputs, "losses": made.losses, "predict": made.predict}
 
 
 def _version(*names: str) -> str | None:

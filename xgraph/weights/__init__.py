@@ -5,8 +5,18 @@ a graph, and handed from one version of a network to the next by address and sha
 """
 
 from xgraph.weights.check import check
-from xgraph.weights.file import INPUTS, load, metadata, save
+from xgraph.weights.file import INPUTS, RECIPE, load, metadata, save
 from xgraph.weights.inherit import Inherited, inherit
 from xgraph.weights.initial import initialise
 
-__all__ = ["INPUTS", "Inherited", "check", "inherit", "initialise", "load", "metadata", "save"]
+__all__ = [
+    "INPUTS",
+    "RECIPE",
+    "Inherited",
+    "check",
+    "inherit",
+    "initialise",
+    "load",
+    "metadata",
+    "save",
+]

@@ -22,6 +22,9 @@ from xgraph.weights.initial import Array, Weights
 INPUTS = "xgraph.inputs"
 """The metadata of weights and models that says how the inputs were made they were trained on."""
 
+RECIPE = "xgraph.recipe"
+"""The metadata that says which losses and which prediction they were trained for."""
+
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2",
     "I8": "|i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",

@@ -1,0 +1,251 @@
+"""Data and folders on which training once measured something else than it said, or broke."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from sets import DIGITS, HALVES, digits_folder, folder
+
+import xgraph
+from xgraph.cli import main
+from xgraph.data import open_data
+from xgraph.data.feed import feed_of
+from xgraph.diagnostics import DiagnosticError
+from xgraph.recipe import read_recipe, write_recipe
+from xgraph.source import Source
+from xgraph.train.crossval import cross_validate
+from xgraph.train.evaluate import evaluate
+from xgraph.train.fit import fit
+from xgraph.train.plan import plan
+from xgraph.train.run import claimed
+from xgraph.weights import initialise
+
+RNG = np.random.default_rng(0)
+FLAT = "network n\nmodality x: [4]\nsuperlayer net(x) { linear(2) }\noutput y = net\n"
+SEQUENCE = """network n
+dim T
+modality s: [T, 3]
+superlayer net(s) { lstm(4, last = true) -> linear(2) }
+output y = net
+"""
+
+
+def rows(count: int, seed: int = 0) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    return {"x": rng.normal(size=(count, 4)).astype("f4"), "label": np.arange(count) % 2}
+
+
+def xgraph_(*arguments: str) -> tuple[int, str]:
+    found = CliRunner().invoke(main, list(arguments))
+    assert found.exception is None or isinstance(found.exception, SystemExit)
+    return found.exit_code, found.output
+
+
+def test_a_backup_is_no_split(tmp_path: Path) -> None:
+    folder(tmp_path, **{"train": rows(10), "train.old": rows(7), "test": rows(3)})
+    assert len(open_data(tmp_path).training) == 10
+    np.savez(tmp_path / "train.npz", **rows(4))
+    with pytest.raises(DiagnosticError, match="both the split `train`"):
+        open_data(tmp_path)
+
+
+def test_columns_that_begin_like_splits(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", **rows(4), test_score=np.arange(4), train_time=np.arange(4))
+    data = open_data(tmp_path / "d.npz")
+    assert set(data.splits) == {"all"}
+    assert {"x", "test_score"} <= data.training.columns.keys()
+
+
+def test_tags_by_logits_between_0_and_1(tmp_path: Path) -> None:
+    tags = (RNG.random((20, 2)) < 0.4).astype(np.int64)
+    data = open_data(folder(tmp_path, test={"x": rows(20)["x"], "y": tags}))
+    graph = xgraph.parse(FLAT)
+    weights = {k: np.zeros_like(v) for k, v in initialise(xgraph.lower(graph)).items()}
+    weights["net.linear1.bias"] += 0.4  # a probability of 0.6
+    split = data.split("test")
+    found = evaluate(graph, weights, feed_of(graph, read_recipe(), split), split)
+    assert found.metrics["accuracy"] == pytest.approx(tags.mean())
+
+
+def test_the_best_error_is_the_least(tmp_path: Path) -> None:
+    x = rows(60)["x"]
+    data = open_data(folder(tmp_path / "d", train={"x": x, "y": x[:, :2]}))
+    recipe = read_recipe(None, ["epochs=3", "optimizer.lr=0.05"])
+    cross_validate({"n": xgraph.parse(FLAT)}, data, recipe, tmp_path / "out", count=2)
+    fold = json.loads((tmp_path / "out" / "n-fold1.json").read_text())
+    errors = [record["val/mse"] for record in fold["history"]]
+    assert fold["best"] == min(errors) < errors[0]
+
+
+def test_folds_of_other_data(tmp_path: Path) -> None:
+    folder(tmp_path / "d", train=rows(20))
+    network, recipe = {"n": xgraph.parse(FLAT)}, read_recipe(None, ["epochs=1"])
+    cross_validate(network, open_data(tmp_path / "d"), recipe, tmp_path / "out", count=2)
+    folder(tmp_path / "d", train=rows(20, seed=1))
+    with pytest.raises(DiagnosticError, match="of another cross-validation"):
+        cross_validate(network, open_data(tmp_path / "d"), recipe, tmp_path / "out", count=2)
+
+
+def test_what_fills_sequences_up_counts_for_nothing(tmp_path: Path) -> None:
+    lengths = RNG.integers(1, 8, 50)
+    flat = RNG.normal(5, 1, (lengths.sum(), 3)).astype("f4")
+    columns = {"s": flat, "s.offsets": np.cumsum([0, *lengths]), "label": np.arange(50) % 2}
+    split = open_data(folder(tmp_path, train=columns)).training
+    feed = feed_of(xgraph.parse(SEQUENCE), read_recipe(None, ["inputs.s=[normalise]"]), split)
+    fitted = feed.fitted(split)
+    (step,) = fitted.ports[0].steps
+    assert np.allclose(step.mean, flat.mean(0), atol=1e-4)  # type: ignore[attr-defined]
+    assert np.allclose(step.std, flat.std(0), atol=1e-4)  # type: ignore[attr-defined]
+    batch = fitted.ports[0].take(split, np.arange(50))
+    assert not batch[np.arange(batch.shape[1]) >= lengths[:, None]].any()
+
+
+def test_rows_that_differ_only_in_which_column_holds_what(tmp_path: Path) -> None:
+    zeros, numbers = np.zeros((20, 1), "f4"), np.arange(1, 21, dtype="f4")[:, None]
+    label = np.arange(20) % 2
+    text = """network n
+modality a: [1]
+modality b: [1]
+fusion head(a, b) { concat -> linear(2) }
+output y = head
+"""
+    data = folder(
+        tmp_path,
+        train={"a": numbers, "b": zeros, "label": label},
+        test={"a": zeros, "b": numbers, "label": label},
+    )
+    plan(xgraph.parse(text), open_data(data), read_recipe())
+
+
+def test_a_test_split_of_one_class_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = {**rows(5), "label": np.ones(5, int)}
+    folder(tmp_path / "d", train=rows(40, seed=3), test=one)
+    Path("n.xg").write_text(FLAT)
+    assert xgraph_("train", "n.xg", "--data", "d", "--epochs", "1", "-o", "run")[0] == 0
+    weights = ("--weights", "run/weights.safetensors")
+    code, text = xgraph_("eval", "n.xg", *weights, "--data", "d")
+    assert code == 0, text
+    # What is read is not written to.
+    for out in ("d/test/label.npy", "run/weights.safetensors", "n.xg"):
+        code, text = xgraph_("eval", "n.xg", *weights, "--data", "d", "-o", out)
+        assert code == 1
+        assert "would-overwrite" in text
+    code, text = xgraph_("train", "n.xg", "--data", "d", "-o", "d/val")
+    assert "a training does not go into the folder of its data" in text
+
+
+def test_what_predicts_is_held_against_its_own_column(tmp_path: Path) -> None:
+    digits_folder(tmp_path / "d")
+    for name in ("train", "test"):
+        labels = np.load(tmp_path / "d" / name / "label.npy")
+        np.save(tmp_path / "d" / name / "other.npy", labels % 3)
+    losses = (
+        "losses={top_logits: cross-entropy, bottom_logits: {kind: cross-entropy, target: other}}"
+    )
+    made = plan(
+        xgraph.parse(HALVES), open_data(tmp_path / "d"),
+        read_recipe(None, [losses, "predict=[bottom_logits]", "epochs=1"]),
+    )  # fmt: skip
+    record = fit(made, initialise(xgraph.lower(made.graph))).history[0]
+    assert record["val/accuracy"] == record["val/bottom_logits/accuracy"]
+
+
+def test_outputs_that_have_no_sum(tmp_path: Path) -> None:
+    data = folder(tmp_path, train={"x": rows(20)["x"], "label": np.arange(20) % 2})
+    text = FLAT.replace("output y = net", "output y = net\nfusion h(x) { linear(3) }\noutput z = h")
+    with pytest.raises(DiagnosticError, match="have no sum"):
+        plan(xgraph.parse(text), open_data(data), read_recipe(None, ["predict=[y, z]"]))
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">u2"])
+def test_byte_order_changes_nothing(dtype: str, tmp_path: Path) -> None:
+    x = np.array([[0, 65535, 32768, 1]] * 4).astype(dtype)
+    split = open_data(folder(tmp_path, train={"x": x, "label": np.arange(4) % 2})).training
+    taken = feed_of(xgraph.parse(FLAT), read_recipe(), split).ports[0].take(split, np.arange(1))
+    assert np.allclose(taken, [[0, 1, 32768 / 65535, 1 / 65535]])
+
+
+def test_weights_of_classes_that_are_not_there(tmp_path: Path) -> None:
+    data = open_data(folder(tmp_path, train=rows(20)))
+    recipe = read_recipe(None, ["losses={y: {kind: cross-entropy, class_weight: [1, 2, 3]}}"])
+    with pytest.raises(DiagnosticError, match="has not 3 weights"):
+        plan(xgraph.parse(FLAT), data, recipe)
+
+
+def test_tokens_out_of_range(tmp_path: Path) -> None:
+    text = """network n
+modality x: i64 [4]
+superlayer net(x) { embedding(10, 3) -> flatten -> linear(2) }
+output y = net
+"""
+    tokens = np.random.default_rng(0).integers(0, 10, (20, 4))
+    tokens[7, 2] = 10
+    data = folder(tmp_path, train={"x": tokens, "label": np.arange(20) % 2})
+    made = plan(xgraph.parse(text), open_data(data), read_recipe(None, ["validation=0.2"]))
+    with pytest.raises(DiagnosticError, match=r"run-failed.*index out of range"):
+        fit(made, initialise(xgraph.lower(made.graph)))
+
+
+def test_a_recipe_that_changed_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder(tmp_path / "d", train=rows(20))
+    Path("n.xg").write_text(FLAT)
+    assert xgraph_("train", "n.xg", "--data", "d", "--epochs", "1", "-o", "run")[0] == 0
+    about = json.loads(Path("run/run.json").read_text())
+    Path("run/run.json").write_text(json.dumps({**about, "finished": False}))
+    with Path("run/recipe.yaml").open("a") as file:
+        file.write("freeze: [net.linear1.bias]\n")
+    code, text = xgraph_("train", "--resume", "-o", "run")
+    assert code == 1
+    assert "`net.xg` or `recipe.yaml` is not what this training began with" in text
+    Path("run/run.json").write_text(json.dumps({**about, "fraction": "x"}))
+    assert "this is no description of a training" in xgraph_("train", "--resume", "-o", "run")[1]
+
+
+@pytest.mark.parametrize("name", ["1e3", "true", "none", "12", "nan"])
+def test_columns_that_look_like_numbers(name: str) -> None:
+    recipe = read_recipe(source=Source("r", f"inputs: {{x: {{column: '{name}'}}}}"))
+    assert read_recipe(source=Source("r", write_recipe(recipe))) == recipe
+
+
+def _claim(path: Path, answers: Any) -> None:
+    try:
+        with claimed(path):
+            answers.put("claimed")
+    except DiagnosticError as error:
+        answers.put(error.diagnostics[0].id)
+
+
+def test_one_training_a_folder(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    with claimed(tmp_path / "run"):
+        process = context.Process(target=_claim, args=(tmp_path / "run", answers))
+        process.start()
+        assert answers.get(timeout=60) == "busy"
+        process.join()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_huge_batch_draws_for_its_rows(tmp_path: Path) -> None:
+    data = open_data(digits_folder(tmp_path / "d", rows=60, test=10))
+    told = ["epochs=1", "batch=1000000000", "inputs.image=[{shift: 1}]"]
+    made = plan(xgraph.parse(DIGITS), data, read_recipe(None, told))
+    assert fit(made, initialise(xgraph.lower(made.graph))).history[0]["step"] == 1
+
+
+def test_the_rate_is_that_of_the_epoch(tmp_path: Path) -> None:
+    data = open_data(folder(tmp_path, train=rows(20)))
+    told = ["epochs=2", "schedule={name: step, at: [1]}"]
+    made = plan(xgraph.parse(FLAT), data, read_recipe(None, told))
+    history = fit(made, initialise(xgraph.lower(made.graph))).history
+    assert [record["lr"] for record in history] == pytest.approx([1e-3, 1e-4])
