@@ -22,6 +22,7 @@ import xgraph
 from xgraph.data import open_data
 from xgraph.diagnostics import DiagnosticError
 from xgraph.recipe import read_recipe
+from xgraph.train import fit as fit_module
 from xgraph.train.checkpoint import Checkpoint
 from xgraph.train.evaluate import collected, evaluate, runner
 from xgraph.train.fit import Silent, Stopped, fit
@@ -107,6 +108,28 @@ def test_a_training_that_is_broken_off_ends_the_same(
     assert same(whole.weights, resumed.weights)
     assert whole.history == resumed.history
     assert whole.best_epoch == resumed.best_epoch
+
+
+def test_losses_that_are_looked_at_now_and_then(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an accelerator, where each look waits for the device."""
+    made = planned(DIGITS, digits, "epochs=2", "batch=64")
+    whole = fit(made, fresh(made))
+    init = fit_module._Fit.__init__
+
+    def patient(self: Any, *arguments: Any) -> None:
+        init(self, *arguments)
+        self._look = 3
+
+    monkeypatch.setattr(fit_module._Fit, "__init__", patient)
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Stopped):
+        fit(made, fresh(made), watch=Once(3), checkpoint=path)
+    assert fit(made, fresh(made), checkpoint=path).history == whole.history
+    diverging = planned(DIGITS, digits, "optimizer={name: sgd, lr: 1e30}", "batch=32")
+    with pytest.raises(DiagnosticError, match="at step 2:"):
+        fit(diverging, fresh(diverging))
 
 
 @pytest.mark.long

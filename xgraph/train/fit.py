@@ -218,7 +218,7 @@ class _Fit:
             if ends:
                 return False
             if self.progress.epoch < stage.epochs:
-                self._save(plain)
+                self._save(plain, None)
         return True
 
     def _epoch(self, module: Any, optimizer: Any, schedule: Any) -> None:
@@ -237,10 +237,9 @@ class _Fit:
                 warnings.simplefilter("ignore")
                 schedule.step()
             if self._stops():
-                self._looked(batch)
-                self._save(optimizer, always=True)
+                self._save(optimizer, batch, always=True)
                 raise Stopped(self.progress.step)
-            self._save(optimizer)
+            self._save(optimizer, batch)
         if batch is not None:  # none is left where the last step of the epoch was saved
             self._looked(batch)
 
@@ -281,10 +280,11 @@ class _Fit:
     def _looked(self, batch: Batch) -> None:
         """Add the losses since the last look; stop where one is not finite."""
         last: float | None = None
-        for ago, (rows, loss) in enumerate(reversed(self._recent)):
+        first = self.progress.step - len(self._recent) + 1
+        for step, (rows, loss) in enumerate(self._recent, first):
             last = float(loss)
             if not np.isfinite(last):
-                raise self._diverged(self.progress.step - ago, batch, last)
+                raise self._diverged(step, batch, last)
             self.progress.loss += last * rows
             self.progress.rows += rows
         self._recent.clear()
@@ -322,7 +322,7 @@ class _Fit:
         loss, rows = sums.tolist()
         record = {
             "epoch": len(progress.history) + 1,
-            "stage": number,
+            "stage": number + 1,
             "step": progress.step,
             "lr": progress.lr,
             "train/loss": loss / max(rows, 1),
@@ -374,11 +374,13 @@ class _Fit:
             for name, given in self.start.items()
         }
 
-    def _save(self, optimizer: Any, *, always: bool = False) -> None:
+    def _save(self, optimizer: Any, batch: Batch | None, *, always: bool = False) -> None:
         if self.path is None or self.fabric.global_rank != 0:
             return
         if not always and time.monotonic() - self._saved < self.save_every:
             return
+        if batch is not None:
+            self._looked(batch)
         self.checkpoint(optimizer).write(self.path)
         self._saved = time.monotonic()
 
