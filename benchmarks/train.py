@@ -52,11 +52,11 @@ def main() -> None:
     print(f"PyTorch {torch.__version__}, batches of {BATCH}\n")
     with tempfile.TemporaryDirectory() as folder:
         print("steps a second              xgraph   by hand   overhead")
-        rounds = 3 if given.quick else 7
+        rounds = 3 if given.quick else 9
         for name, settings, rows in NETWORKS:
             compare(name, settings, rows, Path(folder), rounds)
         print("\nmemory")
-        measure_memory(Path(folder), 64 if given.quick else 1024)
+        measure_memory(Path(folder), 512 if given.quick else 1024)
 
 
 NETWORKS = [

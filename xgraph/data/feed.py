@@ -332,9 +332,19 @@ class Order:
 
 
 def training_batches(
-    feed: Feed, split: Split, order: Order, start: int = 0, rank: int = 0, world: int = 1
+    feed: Feed,
+    split: Split,
+    order: Order,
+    start: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    ahead: bool = False,
 ) -> Iterator[Batch]:
-    """The batches of an epoch from one on; each process of several takes its rows of each."""
+    """The batches of an epoch from one on; each process of several takes its rows of each.
+
+    `ahead`: one is made while the one before is worked on, which pays where that is elsewhere
+    than on the cores that make it.
+    """
     parts = order.rows()
 
     def make(number: int) -> Batch:
@@ -342,7 +352,8 @@ def training_batches(
         draws = order.draws(number, len(parts[number]))[rank::world] if feed.draws else None
         return feed.take(split, rows, draws)
 
-    yield from _ahead(make, range(start, len(parts)))
+    numbers = range(start, len(parts))
+    yield from _ahead(make, numbers) if ahead else map(make, numbers)
 
 
 def all_batches(feed: Feed, split: Split, size: int) -> Iterator[Batch]:

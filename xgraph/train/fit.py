@@ -174,10 +174,13 @@ class _Fit:
         torch.manual_seed(self.recipe.seed)
         if self.from_file:
             self._restore_random(self.from_file)
-        for number in range(self.progress.stage, len(self.stages)):
-            if not self._stage(number):
-                break
-            self._next(stage=number + 1)
+        with warnings.catch_warnings():
+            # They warn of steps before the optimiser's, which a training that goes on takes.
+            warnings.filterwarnings("ignore", message=r".*lr_scheduler\.step")
+            for number in range(self.progress.stage, len(self.stages)):
+                if not self._stage(number):
+                    break
+                self._next(stage=number + 1)
         keeps_best = self.recipe.keep == "best" and bool(self.best)
         return Fitted(
             dict(self.best) if keeps_best else self._weights(),
@@ -202,11 +205,9 @@ class _Fit:
         self.counted = self.objective.of(stage.outputs)
         plain = optimizer_of(self.plan.graph, self.module, stage)
         done = self.progress.epoch * self.steps + self.progress.batch
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # schedules warn of steps before the optimiser's
-            schedule = schedule_of(plain, stage, self.steps)
-            for _ in range(done):
-                schedule.step()
+        schedule = schedule_of(plain, stage, self.steps)
+        for _ in range(done):
+            schedule.step()
         if self.from_file:
             self._restore_optimizer(plain, self.from_file)
             self.from_file = None
@@ -228,14 +229,12 @@ class _Fit:
         self.watch.epoch_begins(done, self.steps, self.progress.batch)
         batches = training_batches(
             self.plan.feed, self.plan.train, order, self.progress.batch,
-            self.fabric.global_rank, self.fabric.world_size,
+            self.fabric.global_rank, self.fabric.world_size, self.fabric.device.type != "cpu",
         )  # fmt: skip
         batch: Batch | None = None
         for batch in batches:
             self._step(module, optimizer, batch)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                schedule.step()
+            schedule.step()
             if self._stops():
                 self._save(optimizer, batch, always=True)
                 raise Stopped(self.progress.step)
