@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from xgraph.diagnostics import DiagnosticError
 LABELS = np.repeat(np.arange(4), [40, 20, 10, 30])
 
 
-def split(labels: np.ndarray = LABELS) -> Split:  # type: ignore[type-arg]
+def split(labels: Any = LABELS) -> Split:
     return Split.of("train", "here", {"label": ArrayColumn(labels)})
 
 
