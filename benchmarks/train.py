@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ from xgraph.weights import initialise
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 BATCH = 64
+Weights: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
 MIB = 2**20
 
 
@@ -95,8 +97,10 @@ def planned(graph: xgraph.Graph, folder: Path, rows: int) -> Plan:
     for split, count in (("train", rows), ("val", BATCH)):
         (folder / split).mkdir(parents=True)
         for name, value in graph.inputs.items():
-            shape = (count, *(int(size) for size in value.type.features))  # type: ignore[arg-type]
-            np.save(folder / split / f"{name}.npy", rng.normal(size=shape).astype(np.float32))
+            sizes = [size for size in value.type.features if isinstance(size, int)]
+            np.save(
+                folder / split / f"{name}.npy", rng.normal(size=(count, *sizes)).astype(np.float32)
+            )
         np.save(folder / split / "label.npy", rng.integers(0, 10, count))
     first = next(iter(graph.outputs))
     told = ["epochs=1", f"batch={BATCH}", f"losses={{{first}: cross-entropy}}", "keep=last"]
@@ -118,7 +122,7 @@ class Times:
     def epoch_ends(self, record: dict[str, object]) -> None: ...
 
 
-def ours(made: Plan, weights: dict[str, np.ndarray], folder: Path) -> float:  # type: ignore[type-arg]
+def ours(made: Plan, weights: Weights, folder: Path) -> float:
     """Seconds of the steps of an epoch."""
     times = Times()
     path = folder / "checkpoint.safetensors"
@@ -127,7 +131,7 @@ def ours(made: Plan, weights: dict[str, np.ndarray], folder: Path) -> float:  # 
     return times.ended - times.began
 
 
-def by_hand(made: Plan, weights: dict[str, np.ndarray], folder: Path) -> float:  # type: ignore[type-arg]
+def by_hand(made: Plan, weights: Weights, folder: Path) -> float:
     """The same steps as one would write them."""
     columns = {
         port.name: np.load(folder / "train" / f"{port.column}.npy", mmap_mode="r")
@@ -155,7 +159,7 @@ def by_hand(made: Plan, weights: dict[str, np.ndarray], folder: Path) -> float: 
         loss = F.cross_entropy(module(*inputs), target)
         if not torch.isfinite(loss):
             raise RuntimeError("the loss is not finite")
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward([loss])
         optimizer.step()
     return time.perf_counter() - began
 

@@ -69,18 +69,13 @@ def test_better_than_a_linear_model_and_alike_in_both_backends(tmp_path: Path) -
 
 
 class Once(Silent):
-    """Asks for an end after each of some steps."""
+    """Asks for an end after a step."""
 
-    def __init__(self, *steps: int) -> None:
-        self.steps = steps
-        self.now = 0
+    def __init__(self, step: int) -> None:
+        self.last = step
 
     def step(self, progress: Any, loss: float | None) -> None:
-        self.now = progress.step
-
-    @property
-    def stop(self) -> bool:  # type: ignore[override]
-        return self.now in self.steps
+        self.stop = progress.step == self.last
 
 
 RECIPES = [

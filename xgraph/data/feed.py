@@ -96,7 +96,7 @@ class Target:
     def classes(self) -> int | None:
         """How many there are, where the output tells one of them."""
         size = self.type.features[0] if self.loss.kind == "cross-entropy" else None
-        return None if size is None else int(size)  # type: ignore[arg-type]
+        return int(size) if isinstance(size, int) else None
 
     def take(self, split: Split, rows: Rows) -> Array:
         kind = np.int64 if self.loss.kind == "cross-entropy" else np.float32

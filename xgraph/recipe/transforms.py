@@ -178,7 +178,9 @@ class Shift(Transform):
         padded = np.pad(batch, room)
         moves = np.rint((2 * around.draws[:, 1:3] - 1) * self.by).astype(int) + self.by
         height, width = batch.shape[-2:]
-        moved = [p[..., y : y + height, x : x + width] for p, (y, x) in zip(padded, moves)]  # noqa: B905
+        moved = [
+            p[..., y : y + height, x : x + width] for p, (y, x) in zip(padded, moves, strict=True)
+        ]
         return np.stack(moved)
 
 

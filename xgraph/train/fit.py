@@ -52,9 +52,8 @@ class Watch(Protocol):
     def stop(self) -> bool: ...
 
 
-@final
 class Silent:
-    """Watches nothing."""
+    """Watches nothing, and asks for nothing."""
 
     stop = False
 

@@ -158,7 +158,8 @@ def _fitted(
         for rows in Order(len(x), 128, seed, epoch).rows():
             part = torch.from_numpy(rows)
             optimizer.zero_grad()
-            nn.functional.cross_entropy(net(inputs[part]), labels[part]).backward()  # type: ignore[no-untyped-call]
+            loss = nn.functional.cross_entropy(net(inputs[part]), labels[part])
+            torch.autograd.backward([loss])
             optimizer.step()
     net.eval()
     with torch.inference_mode():
