@@ -149,7 +149,7 @@ def by_hand(made: Plan, weights: Weights, folder: Path) -> float:
             low.erase(node)
     kept = {address: weights[address] for address, _ in low.params()}
     module = xgraph.load(low, kept)
-    optimizer = torch.optim.Adam(module.parameters(), 1e-3)
+    optimizer = torch.optim.Adam(module.parameters(), 1e-3, fused=True)
     module.train()
     began = time.perf_counter()
     for rows in Order(len(labels), BATCH, 0, 0).rows():

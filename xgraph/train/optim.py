@@ -94,6 +94,8 @@ def optimizer_of(graph: Graph, module: torch.nn.Module, stage: Stage) -> torch.o
     kind = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW, "nadam": optim.NAdam}[
         options.pop("name")
     ]
+    if kind is not optim.NAdam and all(p.device.type == "cpu" for p in module.parameters()):
+        options["fused"] = True  # one pass over all weights, of which it is not the default here
     made: torch.optim.Optimizer = kind(_groups(graph, module, stage), **options)
     return made
 

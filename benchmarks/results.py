@@ -1,0 +1,133 @@
+"""The tables of docs/results.md: sets made of their parts, networks trained on them, three seeds.
+
+    python benchmarks/results.py PARTS FOLDER [--only avmnist|cifar]
+
+PARTS has the files of the real sets (docs/data-sets.md, `--from`); FOLDER gets sets and runs.
+What is there is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network of a table: trained with `told`, once for each seed."""
+
+    label: str
+    network: Path
+    told: tuple[str, ...]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", choices=TABLES)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in TABLES.items():
+        if given.only in (None, name):
+            print(f"\n{name}\n")
+            table(name, rows(given.parts, given.folder), given.folder, given.jobs)
+
+
+def table(name: str, rows: Iterable[Row], folder: Path, jobs: int) -> None:
+    rows = list(rows)
+    runs = {(r.label, seed): folder / f"{name}-{i}-{seed}" for i, r in enumerate(rows)
+            for seed in SEEDS}  # fmt: skip
+    with ThreadPoolExecutor(jobs) as pool:
+        each = [pool.submit(train, row, s, runs[row.label, s]) for row in rows for s in SEEDS]
+        for one in each:
+            one.result()
+    print("| | " + " | ".join(f"seed {seed}" for seed in SEEDS) + " | mean ± deviation | time |")
+    print("|---|" + "---:|" * (len(SEEDS) + 2))
+    for row in rows:
+        found = [json.loads((runs[row.label, s] / "metrics.json").read_text()) for s in SEEDS]
+        values = [one["test"]["metrics"]["accuracy"] for one in found]
+        seconds = [float((runs[row.label, s] / "seconds.txt").read_text()) for s in SEEDS]
+        shown = " | ".join(f"{value:.1%}" for value in values)
+        spread = f"{statistics.mean(values):.1%} ± {statistics.stdev(values) * 100:.1f}"
+        print(f"| {row.label} | {shown} | {spread} | {min(seconds):.0f} s |")
+
+
+def train(row: Row, seed: int, out: Path) -> None:
+    if (out / "seconds.txt").exists():
+        return
+    began = time.monotonic()
+    xgraph("train", row.network, *row.told, "--seed", seed, "-o", out)
+    (out / "seconds.txt").write_text(f"{time.monotonic() - began:.1f}")
+
+
+def xgraph(*told: object) -> None:
+    """The command, with one thread, so that several run side by side."""
+    subprocess.run(
+        [sys.executable, "-m", "xgraph.cli", *map(str, told)],
+        check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+# ----------------------------------------------------------------------------------------- tables
+
+
+def avmnist(parts: Path, folder: Path) -> Iterable[Row]:
+    """LeNets on one modality each, and both with one linear layer over them."""
+    data = folder / "sets" / "avmnist"
+    if not data.exists():
+        sizes = ("--train", 20000, "--val", 2000, "--test", 4000)
+        xgraph("data", "make", "avmnist", "--from", parts, "-o", data, *sizes)
+    told = (
+        *("--set", "c=8", "--data", str(data), "--fraction", "0.5", "--epochs", "5"),
+        *("--batch", "64", "--lr", "0.003", "--override", "schedule=cosine"),
+        *("--override", "inputs={'*': [normalise]}", "--override"),
+    )
+    for label, outputs in {
+        "image alone, LeNet-3": ["image_logits"],
+        "spectrogram alone, LeNet-5": ["audio_logits"],
+        "both, late fusion": ["logits", "image_logits", "audio_logits"],
+    }.items():
+        losses = ", ".join(f"{output}: cross-entropy" for output in outputs)
+        yield Row(label, EXAMPLES / "avmnist_late.xg", (*told, f"losses={{{losses}}}"))
+
+
+def cifar(parts: Path, folder: Path) -> Iterable[Row]:
+    """KerasNet, its cross-modal form by hand, and the one that `xsertion` makes."""
+    data = folder / "sets" / "cifar10"
+    if not data.exists():
+        xgraph("data", "get", "cifar10", "--from", parts, "-o", data)
+    made = folder / "made.xg"
+    xgraph("apply", "xsertion{alpha=1 beta=2}", EXAMPLES / "kerasnet.xg", "-o", made)
+    told = (
+        *("--data", str(data), "--fraction", "0.04", "--override", "validation=0.2"),
+        *("--epochs", "5", "--batch", "32", "--lr", "0.001", "--override"),
+    )
+    planes = ", ".join(
+        f"{name}: {{column: image, transforms: [yuv, {{channels: [{number}]}}]}}"
+        for number, name in enumerate(("luma", "blue", "red"))
+    )
+    apart, together = f"inputs={{{planes}}}", "inputs={image: [yuv]}"
+    yield Row("KerasNet", EXAMPLES / "kerasnet.xg", (*told, apart))
+    yield Row("XKerasNet", EXAMPLES / "xkerasnet.xg", (*told, together))
+    yield Row("made of KerasNet by `xsertion`", made, (*told, apart))
+
+
+TABLES: dict[str, Callable[[Path, Path], Iterable[Row]]] = {"avmnist": avmnist, "cifar": cifar}
+
+
+if __name__ == "__main__":
+    main()
