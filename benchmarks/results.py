@@ -89,8 +89,10 @@ def avmnist(parts: Path, folder: Path) -> Iterable[Row]:
     """LeNets on one modality each, and both with one linear layer over them."""
     data = folder / "sets" / "avmnist"
     if not data.exists():
+        for name in ("mnist", "free-spoken-digits", "esc50"):
+            xgraph("data", "get", name, "--from", parts, "-o", data.parent / name)
         sizes = ("--train", 20000, "--val", 2000, "--test", 4000)
-        xgraph("data", "make", "avmnist", "--from", parts, "-o", data, *sizes)
+        xgraph("data", "make", "avmnist", "--parts", data.parent, "-o", data, *sizes)
     told = (
         *("--set", "c=8", "--data", str(data), "--fraction", "0.5", "--epochs", "5"),
         *("--batch", "64", "--lr", "0.003", "--override", "schedule=cosine"),
