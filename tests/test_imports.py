@@ -43,9 +43,10 @@ ARROWS: dict[str, set[str]] = {
     "recipe": BASE | {"files"},
     "data": CORE | {"recipe"},
     "train": CORE | {"data", "recipe", "build", "passes", "backends", "driver"},
+    "search": CORE | {"grammar", "build", "space", "data", "recipe", "train", "driver", "report"},
     "cli": CORE
     | {"grammar", "build", "space", "backends", "report", "driver", "arrays", "passes", "compare"}
-    | {"data", "recipe", "train"},
+    | {"data", "recipe", "train", "search"},
 }
 """Each room, and those it may import: the front end, passes and backends never each other."""
 
@@ -61,13 +62,15 @@ HOMES = {
     "requests": {"data.known"},
     "scipy": {"data.known", "train"},
     "tqdm": {"data.known", "cli"},
-    "torch": {"backends.torch", "driver", "train"},
+    "torch": {"backends.torch", "driver", "train", "search"},
     "lightning_fabric": {"train"},
     "torchmetrics": {"train"},
     "matplotlib": {"train"},
     "sklearn": {"data"},
     "datasets": {"data"},
-    "pydantic": {"recipe", "train"},
+    "pydantic": {"recipe", "train", "search"},
+    "optuna": {"search.study"},
+    "ray": {"search.workers"},
     "yaml": {"recipe"},
 }
 """Libraries, and the only rooms that import them."""

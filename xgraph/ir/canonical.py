@@ -73,8 +73,12 @@ def _record(node: Node, numbers: dict[Node, int]) -> str:
         f"{port}={_ref(value, numbers)}"
         for port, value in zip(node.ports, node.inputs, strict=True)
     ]
-    attrs = {name: _plain(value, node.op.table) for name, value in sorted(node.resolved.items())}
-    return f"{node.op.name} {inputs} {attrs}"
+    return f"{node.op.name} {inputs} {plain_attrs(node)}"
+
+
+def plain_attrs(node: Node) -> dict[str, Any]:
+    """Attributes, filled in, with nothing in them that is only a name or a way of writing."""
+    return {name: _plain(value, node.op.table) for name, value in sorted(node.resolved.items())}
 
 
 def _ref(value: Value, numbers: dict[Node, int]) -> str:

@@ -24,6 +24,7 @@ from xgraph.data.feed import Batch, Order, all_batches, training_batches
 from xgraph.data.split import Split
 from xgraph.diagnostics import DiagnosticError, fail
 from xgraph.ir.graph import Graph
+from xgraph.recipe.model import Recipe
 from xgraph.train.blame import first_not_finite
 from xgraph.train.checkpoint import Checkpoint, Progress
 from xgraph.train.objective import Objective, scores
@@ -227,7 +228,8 @@ class _Fit:
         but time, a tenth of a step of a small network."""
         if self._bare:
             return self.module, optimizer
-        return self.fabric.setup(self.module, optimizer)
+        module, wrapped = self.fabric.setup(self.module, optimizer)
+        return module, wrapped
 
     def _epoch(self, module: Any, optimizer: Any, schedule: Any) -> None:
         done = len(self.progress.history)
@@ -338,7 +340,7 @@ class _Fit:
             **{f"val/{name}": value for name, value in measured.items()},
         }
         progress.history.append(record)
-        score = self._score(measured)
+        score = to_be_large(self.recipe, measured)
         least = self.recipe.stop.delta if self.recipe.stop else 0.0
         if progress.best is None or score > progress.best + least:
             progress.best, progress.best_epoch, progress.stale = score, len(progress.history), 0
@@ -347,19 +349,6 @@ class _Fit:
             progress.stale += 1
         self.watch.epoch_ends(record)
         return self.recipe.stop is not None and progress.stale >= self.recipe.stop.after
-
-    def _score(self, measured: dict[str, float]) -> float:
-        """What is to be large."""
-        name = self.recipe.monitor
-        if name == "auto":
-            name = "accuracy" if "accuracy" in measured else "loss"
-        if name not in measured:
-            told = f"nothing that is measured is called `{name}`"
-            raise fail(
-                "bad-recipe", told, origin="recipe: monitor",
-                help=f"there are {', '.join(f'`{known}`' for known in measured)}",
-            )  # fmt: skip
-        return -measured[name] if name == "loss" else measured[name]
 
     def _outputs(self, split: Split) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
         self.module.eval()
@@ -453,6 +442,20 @@ def measure(
             own = scores(target, given[target.output], wanted[target.output])
             found |= {f"{target.output}/{name}": value for name, value in own.items()}
     return found
+
+
+def to_be_large(recipe: Recipe, measured: Mapping[str, float]) -> float:
+    """What a recipe watches, turned round where it is to be small."""
+    name = recipe.monitor
+    if name == "auto":
+        name = "accuracy" if "accuracy" in measured else "loss"
+    if name not in measured:
+        told = f"nothing that is measured is called `{name}`"
+        raise fail(
+            "bad-recipe", told, origin="recipe: monitor",
+            help=f"there are {', '.join(f'`{known}`' for known in measured)}",
+        )  # fmt: skip
+    return -measured[name] if name == "loss" else measured[name]
 
 
 def prediction(predict: list[str], given: dict[str, Tensor], main: str) -> Tensor:

@@ -57,6 +57,27 @@ class Objective:
             case "mse":
                 return F.mse_loss(given, wanted)
 
+    def of_each(self, outputs: Outputs, targets: Outputs) -> Tensor:
+        """The same of several networks at once: the first axis of all is theirs, and of what is
+        given back, [networks]."""
+        losses = []
+        for target in self.targets:
+            given, wanted = outputs[target.output], targets[target.output]
+            if target.loss.kind == "cross-entropy" and given.ndim == 3:
+                weights, smooth = self._weights[target.output], target.loss.smoothing
+                flat = wanted.flatten()
+                each = F.cross_entropy(
+                    given.flatten(0, 1), flat, weights, label_smoothing=smooth, reduction="none"
+                ).view(wanted.shape)
+                # The mean over the rows is by the weights of their classes.
+                held = wanted.shape[1] if weights is None else weights[wanted].sum(1)
+                found = each.sum(1) / held
+            else:
+                pairs = zip(given, wanted, strict=True)
+                found = torch.stack([self.loss(target, g, w) for g, w in pairs])
+            losses.append(target.loss.weight * found)
+        return sum(losses[1:], losses[0])
+
 
 def _weights(target: Target, train: Split, device: torch.device) -> Tensor | None:
     loss = target.loss

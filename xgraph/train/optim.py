@@ -87,6 +87,11 @@ def train_mode(module: torch.nn.Module) -> None:
 
 def optimizer_of(graph: Graph, module: torch.nn.Module, stage: Stage) -> torch.optim.Optimizer:
     """The optimiser of a stage over the weights that it changes, in their groups."""
+    return make_optimizer(stage, _groups(graph, module, stage))
+
+
+def make_optimizer(stage: Stage, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """The optimiser of a stage over groups as torch takes them."""
     from torch import optim
 
     assert stage.optimizer is not None
@@ -94,9 +99,10 @@ def optimizer_of(graph: Graph, module: torch.nn.Module, stage: Stage) -> torch.o
     kind = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW, "nadam": optim.NAdam}[
         options.pop("name")
     ]
-    if kind is not optim.NAdam and all(p.device.type == "cpu" for p in module.parameters()):
-        options["fused"] = True  # one pass over all weights, of which it is not the default here
-    made: torch.optim.Optimizer = kind(_groups(graph, module, stage), **options)
+    on_cpu = all(p.device.type == "cpu" for group in groups for p in group["params"])
+    if on_cpu and kind is not optim.NAdam:
+        options["fused"] = True  # one pass over all weights, which is not the default there
+    made: torch.optim.Optimizer = kind(groups, **options)
     return made
 
 

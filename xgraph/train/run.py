@@ -103,10 +103,7 @@ class Run:
                 self.plan.graph, fitted.weights, self.plan.feed, self.plan.test,
                 predict=self.plan.recipe.predict,
             )  # fmt: skip
-        said = self.plan.recipe.model_dump(mode="json", include={"losses", "predict"})
-        inputs = json.dumps(_inputs(self.plan.recipe), sort_keys=True)
-        told = {INPUTS: inputs, RECIPE: json.dumps(said, sort_keys=True)}
-        save(self.folder / "weights.safetensors", fitted.weights, told)
+        save(self.folder / "weights.safetensors", fitted.weights, said_of(self.plan.recipe))
         driver.compile(
             self.plan.graph,
             "onnx",
@@ -155,7 +152,7 @@ def start_run(
         "rows": {
             s.name: len(s) for s in (made.train, made.val, *([made.test] if made.test else []))
         },
-        "digest": _digest(made),
+        "digest": digest_of(made),
         "fraction": fraction,
         "init": str(init) if init else None,
         "allow_leaks": allow_leaks,
@@ -197,7 +194,7 @@ def resume_run(folder: Path) -> Run:
         graph, open_data(about["data"]), recipe, fraction=about["fraction"],
         allow_leaks=about["allow_leaks"],
     )  # fmt: skip
-    if _digest(made) != about["digest"]:
+    if digest_of(made) != about["digest"]:
         raise fail(
             "changed-data", "the data is not what this training began with", origin=about["data"],
             help="bring the old data back, or begin anew in another folder",
@@ -304,14 +301,20 @@ def _texts(*texts: str) -> str:
     return sha256("\0".join(texts).encode()).hexdigest()
 
 
-def _digest(made: Plan) -> str:
+def said_of(recipe: Recipe) -> dict[str, str]:
+    """What weights say of the recipe that they are from: how inputs are made, and the losses."""
+    said = recipe.model_dump(mode="json", include={"losses", "predict"})
+    inputs = {name: given.model_dump(mode="json") for name, given in recipe.inputs.items()}
+    return {
+        INPUTS: json.dumps(inputs, sort_keys=True),
+        RECIPE: json.dumps(said, sort_keys=True),
+    }
+
+
+def digest_of(made: Plan) -> str:
     """Of what data a training has: rows, columns and targets."""
     parts = [fingerprint(made.feed, split) for split in (made.train, made.val)]
     return sha256(" ".join(parts).encode()).hexdigest()
-
-
-def _inputs(recipe: Recipe) -> dict[str, Any]:
-    return {name: given.model_dump(mode="json") for name, given in recipe.inputs.items()}
 
 
 def stored_recipe(metadata: Mapping[str, str], origin: str) -> dict[str, Any] | None:

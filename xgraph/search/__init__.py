@@ -1,0 +1,1 @@
+"""Searches: of networks in a space, and of the numbers in a network, on data."""
