@@ -49,7 +49,7 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C, as of other programs."""
 
 
-def _recipe(recipe: str | None, overrides: tuple[str, ...], **short: Any) -> Recipe:
+def read_recipe_flags(recipe: str | None, overrides: tuple[str, ...], **short: Any) -> Recipe:
     """A recipe with its overrides; those of short flags come last."""
     from xgraph.recipe import read_recipe
 
@@ -59,7 +59,7 @@ def _recipe(recipe: str | None, overrides: tuple[str, ...], **short: Any) -> Rec
     return read_recipe(recipe, [*overrides, *flags])
 
 
-def _needs_training() -> None:
+def needs_training() -> None:
     from importlib.util import find_spec
 
     for package in ("torch", "lightning_fabric", "torchmetrics", "pydantic", "yaml"):
@@ -124,7 +124,7 @@ def train(
 
     Example: xgraph train net.xg --data digits/ --epochs 10 -o runs/a
     """
-    _needs_training()
+    needs_training()
     from xgraph.data import open_data
     from xgraph.files import named
     from xgraph.train.fit import make_fabric
@@ -150,8 +150,10 @@ def train(
             if file is None or data is None:
                 raise click.UsageError("give the network and --data, or --resume")
             graph = read_graph(file, settings, limits)
-            told = _recipe(recipe, overrides, epochs=epochs, batch=batch, optimizer__lr=lr,
-                           seed=seed, precision=precision)  # fmt: skip
+            told = read_recipe_flags(
+                recipe, overrides, epochs=epochs, batch=batch, optimizer__lr=lr, seed=seed,
+                precision=precision,
+            )  # fmt: skip
             opened = open_data(data)
             fabric = on_devices(told.precision)
             fabric.launch()  # other processes run this command from its begin, up to here
@@ -320,7 +322,7 @@ def eval_(
 
     Example: xgraph eval net.xg --weights runs/a/weights.safetensors --data digits/
     """
-    _needs_training()
+    needs_training()
     from xgraph.files import named, write_whole
     from xgraph.train.evaluate import evaluate
 
@@ -359,7 +361,7 @@ def _ready(
     if data is None:
         raise click.UsageError("give --data")
     arrays = driver.initial_weights(driver.tensor_graph(graph), weights)
-    told = _recipe(recipe, overrides)
+    told = read_recipe_flags(recipe, overrides)
     stored = stored_recipe(metadata(Path(weights)), weights)
     if stored is not None:
         told = told.model_copy(update={k: v for k, v in stored.items() if not getattr(told, k)})
@@ -443,7 +445,7 @@ def crossval(
 
     Example: xgraph crossval a.xg --against b.xg --data digits/ -o folds
     """
-    _needs_training()
+    needs_training()
     from xgraph.data import open_data
     from xgraph.files import named, write_whole
     from xgraph.train.crossval import cross_validate
@@ -460,7 +462,7 @@ def crossval(
         click.echo(f"fold {fold}  {name}  {score:.4f}", err=as_json)
 
     found = cross_validate(
-        networks, open_data(data), _recipe(recipe, overrides), folder, count=folds,
+        networks, open_data(data), read_recipe_flags(recipe, overrides), folder, count=folds,
         group=leave_out, told=told,
     )  # fmt: skip
     summary = found.summary()
@@ -525,7 +527,7 @@ def probe_(
 
     Example: xgraph probe net.xg --weights runs/a/weights.safetensors --data digits/
     """
-    _needs_training()
+    needs_training()
     from xgraph.data import open_data
     from xgraph.train.probe import probe
 
@@ -557,7 +559,7 @@ def recipes(name: str | None) -> None:
 
     Example: xgraph recipes multipath > mine.yaml
     """
-    _needs_training()
+    needs_training()
     from xgraph.diagnostics import did_you_mean
     from xgraph.recipe import presets
 

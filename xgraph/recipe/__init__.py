@@ -18,10 +18,10 @@ from xgraph.recipe.model import (
     Stop,
     WarmRestarts,
 )
-from xgraph.recipe.read import presets, read_recipe, write_recipe
+from xgraph.recipe.read import presets, read_recipe, read_section, write_recipe
 
 __all__ = [
     "Adam", "AdamW", "Constant", "Cosine", "Group", "Input", "Loss", "NAdam", "Optimizer", "Recipe",
     "Schedule", "Sgd", "Stage", "Step", "Stop", "WarmRestarts", "presets", "read_recipe",
-    "write_recipe",
+    "read_section", "write_recipe",
 ]  # fmt: skip

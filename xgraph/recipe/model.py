@@ -219,6 +219,8 @@ class Recipe(Section):
     """Outputs whose sum is the prediction; by default the first."""
     inputs: dict[str, Annotated[Input, BeforeValidator(_input)]] = {}
     """By input, or by a pattern of inputs."""
+    train: list[str] | None = None
+    """The weights that change, as in a stage; by default all."""
     freeze: list[str] = []
     groups: list[Group] = []
     stages: list[Stage] = []
@@ -244,7 +246,7 @@ class Recipe(Section):
         return [
             Stage(
                 epochs=stage.epochs,
-                train=stage.train,
+                train=self.train if stage.train is None else stage.train,
                 freeze=[*self.freeze, *stage.freeze],
                 groups=self.groups if stage.groups is None else stage.groups,
                 optimizer=stage.optimizer or self.optimizer,

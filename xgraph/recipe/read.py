@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args, get_origin
+from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from xgraph.diagnostics import Diagnostic, DiagnosticError, Label, did_you_mean, fail
 from xgraph.files import read_text
-from xgraph.recipe.model import Recipe
+from xgraph.recipe.model import Recipe, Section
 from xgraph.source import Source, Span
 
 Place: TypeAlias = "tuple[str | int, ...]"
@@ -25,13 +25,23 @@ def read_recipe(
 ) -> Recipe:
     """A recipe: of a file, a preset's name, or the default; with `key=value` overrides, such as
     `optimizer.lr=0.01`. `DiagnosticError` lists every mistake with its place."""
-    source = source or _source(recipe)
-    reader = _Reader(source)
+    return _validated(_Reader(source or _source(recipe)), Recipe, overrides)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def read_section(kind: type[S], overrides: Sequence[str], origin: str, flag: str) -> S:
+    """A section of which all is told by `key=value` texts, given with `flag`."""
+    return _validated(_Reader(Source(origin, ""), kind, flag), kind, overrides)
+
+
+def _validated(reader: _Reader, kind: type[S], overrides: Sequence[str]) -> S:
     plain = reader.read()
     for override in overrides:
         _override(plain, override, reader)
     try:
-        return Recipe.model_validate(plain)
+        return kind.model_validate(plain)
     except ValidationError as error:
         raise DiagnosticError(*map(reader.told, error.errors())) from None
 
@@ -93,8 +103,13 @@ def _source(recipe: str | Path | None) -> Source:
 class _Reader:
     """The plain values of a YAML text, and where they stand."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(
+        self, source: Source, root: type[Section] = Recipe, flag: str = "--override"
+    ) -> None:
         self._source = source
+        self._root = root
+        self.flag = flag
+        """Which brings values from outside the text."""
         self._places: dict[Place, Span] = {}
         self._keys: dict[Place, Span] = {}
         self._seen: set[int] = set()
@@ -161,7 +176,7 @@ class _Reader:
 
     def told(self, error: Any) -> Diagnostic:
         """A mistake that pydantic found, at the place where it was written."""
-        place, fields = _walked(error["loc"])
+        place, fields = _walked(error["loc"], self._root)
         at: Place = ()
         for part in place:  # a short form leaves some of them out
             at = (*at, part) if self._has((*at, part)) else at
@@ -202,26 +217,44 @@ def _override(plain: dict[str, Any], text: str, reader: _Reader) -> None:
     keys = path.split(".")
     if not equals or not all(keys):
         raise fail(
-            "bad-option", f"`{text}` is not of the form key=value", origin=f"--override {text}",
+            "bad-option", f"`{text}` is not of the form key=value", origin=f"{reader.flag} {text}",
             help="for example `optimizer.lr=0.01`",
         )  # fmt: skip
     try:
         node = yaml.compose(value, Loader=yaml.SafeLoader)
     except yaml.YAMLError:
-        raise fail("bad-option", "this value is no YAML", origin=f"--override {text}") from None
+        raise fail("bad-option", "this value is no YAML", origin=f"{reader.flag} {text}") from None
     held: Any = plain
     for i, key in enumerate(keys[:-1]):
+        if isinstance(held, list):
+            held = _item(held, keys[: i + 1], f"{reader.flag} {text}")
+            continue
         inner = held.get(key)
         if isinstance(inner, str) and key in ("optimizer", "schedule"):
             inner = held[key] = {"name": inner}
         elif inner is None:
             inner = held[key] = _default_section(key)
+        if isinstance(inner, list):
+            held = inner
+            continue
         if not isinstance(inner, dict):
             told = f"`{'.'.join(keys[: i + 1])}` has no keys of its own"
-            raise fail("bad-option", told, origin=f"--override {text}")
+            raise fail("bad-option", told, origin=f"{reader.flag} {text}")
         held = inner
+    if not isinstance(held, dict):
+        told = f"`{'.'.join(keys[:-1])}` is a list: tell which item, from 0, and its key"
+        raise fail("bad-option", told, origin=f"{reader.flag} {text}")
     held[keys[-1]] = None if node is None else _Reader(Source("", value))._plain(node, ())
-    reader.origins[tuple(keys)] = f"--override {text}"
+    reader.origins[tuple(int(k) if k.isdecimal() else k for k in keys)] = f"{reader.flag} {text}"
+
+
+def _item(held: list[Any], keys: list[str], origin: str) -> Any:
+    """The item that the last key numbers, from 0."""
+    *path, number = keys
+    if number.isdecimal() and int(number) < len(held) and isinstance(held[int(number)], dict):
+        return held[int(number)]
+    told = f"`{'.'.join(path)}` has items 0 to {len(held) - 1}, and `{number}` is none with keys"
+    raise fail("bad-option", told, origin=origin)
 
 
 def _default_section(key: str) -> dict[str, Any]:
@@ -230,11 +263,11 @@ def _default_section(key: str) -> dict[str, Any]:
     return {"name": default.name} if hasattr(default, "name") else {}
 
 
-def _walked(loc: Sequence[str | int]) -> tuple[Place, list[str]]:
+def _walked(loc: Sequence[str | int], root: type[Section]) -> tuple[Place, list[str]]:
     """The place in the text that pydantic's `loc` means, which also names alternatives of unions;
     and the keys of the section it lies in."""
     place: list[str | int] = []
-    kinds: list[Any] = [Recipe]
+    kinds: list[Any] = [root]
     fields: list[str] = []
     for part in loc:
         models = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]

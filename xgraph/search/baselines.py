@@ -13,7 +13,9 @@ from typing import final
 from xgraph.grammar import format_document, format_tree
 from xgraph.grammar import tree as t
 from xgraph.grammar.holes import holes
+from xgraph.space.fusions import RandomFusion
 from xgraph.space.making import Maker
+from xgraph.space.mfas import Mfas
 from xgraph.space.space import Sample
 
 
@@ -44,15 +46,33 @@ def baselines(sample: Sample) -> Iterator[Baseline]:
     )
     if len(fusion.arguments) < 2:
         return
-    yield Baseline("late fusion", _with(sample, fusion, fusion.arguments, size[0]))
-    for stream in fusion.arguments:
-        yield Baseline(f"{format_tree(stream)} alone", _with(sample, fusion, (stream,), size[0]))
+    ends = _ends(sample, fusion)
+    yield Baseline("late fusion", _with(sample, fusion, fusion.arguments, ends, size[0]))
+    for stream, end in zip(fusion.arguments, ends, strict=True):
+        text = _with(sample, fusion, (stream,), (end,), size[0])
+        yield Baseline(f"{format_tree(stream)} alone", text)
 
 
-def _with(sample: Sample, fusion: t.Fusion, streams: tuple[t.Expression, ...], units: int) -> str:
-    """The sample's text with another fusion of some streams."""
+def _ends(sample: Sample, fusion: t.Fusion) -> tuple[t.Expression, ...]:
+    """The last feature of each stream that the space may fuse: what lies behind it is a head of
+    the stream's own. Else the streams themselves."""
+    for site in sample.space.sites:
+        if site.name == fusion.name.name and isinstance(site.kind, Mfas | RandomFusion):
+            last = {format_tree(g[-1]).partition(".")[0]: g[-1] for g in site.kind.groups}
+            return tuple(last.get(format_tree(stream), stream) for stream in fusion.arguments)
+    return fusion.arguments
+
+
+def _with(
+    sample: Sample,
+    fusion: t.Fusion,
+    streams: tuple[t.Expression, ...],
+    ends: tuple[t.Expression, ...],
+    units: int,
+) -> str:
+    """The sample's text with a linear layer over the ends of some streams."""
     maker = Maker()
-    read = maker.fused(streams, None)
+    read = maker.fused(ends, None)
     body = maker.body([maker.stage(None, *read, maker.call("linear", maker.number(units)))])
     other = replace(fusion, arguments=streams, body=body)
     document = sample.document

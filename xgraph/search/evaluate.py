@@ -73,7 +73,7 @@ class Evaluator:
             for port in self.plan.feed.ports
         }
         self.store: Store | None = None
-        cuts = [found for text in job.examples if (found := self.cut(self.graph(text)))]
+        cuts = [found for text in job.examples if (found := self._cut_of(text))]
         if cuts:
             self.store = Store(job.features, self.plan.feed, (self.plan.train, self.plan.val))
             self.store.make(cuts, self.given)
@@ -157,6 +157,14 @@ class Evaluator:
                        origin=graph.name)  # fmt: skip
         return made if made.features.keys() - _plain_inputs(made) else None
 
+    def _cut_of(self, text: str) -> Cut | None:
+        """None for an example that makes no sense: it may be one of many."""
+        try:
+            graph = self.graph(text)
+        except DiagnosticError:
+            return None
+        return self.cut(graph)
+
     def _planned(self, candidate: Candidate) -> tuple[Plan, Arrays, Cost]:
         graph = self.graph(candidate.text)
         low = driver.tensor_graph(graph)
@@ -202,7 +210,14 @@ def _of_rest(recipe: Recipe, graph: Graph, made: Cut) -> dict[str, Any]:
             if param.kind == "parameter" and not is_trained(graph, stage, address)
         ]  # fmt: skip
         stages.append(stage.model_copy(update={"train": None, "freeze": frozen}))
-    return {"stages": stages, "freeze": [], "groups": [], "epochs": None, "inputs": {}}
+    return {
+        "stages": stages,
+        "train": None,
+        "freeze": [],
+        "groups": [],
+        "epochs": None,
+        "inputs": {},
+    }
 
 
 def _alike(able: Mapping[int, tuple[Plan, Arrays, Cost]]) -> list[list[int]]:

@@ -54,6 +54,7 @@ def check_patterns(graph: Graph, recipe: Recipe) -> None:
 
 
 def _patterns(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    yield from (("train", pattern) for pattern in recipe.train or [])
     yield from (("freeze", pattern) for pattern in recipe.freeze)
     yield from (("groups", group.match) for group in recipe.groups)
     for number, stage in enumerate(recipe.stages):

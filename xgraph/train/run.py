@@ -138,7 +138,7 @@ def start_run(
     """A new training in `folder`, which must not hold anything yet; `init` is a weights file to
     inherit from by address and shape. Of several processes one must `write`."""
     if write:
-        _check_free(folder)
+        check_free(folder, "training")
         _check_outside(folder, data)
     text = unbuild(graph)
     graph = build_source(Source("net.xg", text), limits=MADE)  # as a resumed training has it
@@ -207,7 +207,7 @@ def resume_run(folder: Path) -> Run:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keep a folder to this process; `DiagnosticError` (`busy`) if another one trains in it."""
+    """Keep a folder to this process; `DiagnosticError` (`busy`) if another one works in it."""
     from filelock import FileLock, Timeout
 
     make_folder(folder.parent)
@@ -217,7 +217,7 @@ def claimed(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise fail(
-            "busy", "another training runs in this folder", origin=str(folder),
+            "busy", "another training or search runs in this folder", origin=str(folder),
             help="wait for it, or choose another folder",
         ) from None  # fmt: skip
     except OSError as error:
@@ -265,21 +265,24 @@ def _check_outside(folder: Path, data: Data) -> None:
         )  # fmt: skip
 
 
-def _check_free(folder: Path) -> None:
+def check_free(folder: Path, what: str) -> None:
+    """`DiagnosticError` where a training or a search would lie over something."""
     try:
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return
     except OSError as error:
         raise unwritable(folder, error, "folder") from None
     if not folder.is_dir():
-        raise fail(
-            "bad-output", "a training needs a folder, and this is a file", origin=str(folder)
-        )
-    goes_on = (folder / "run.json").exists() and not read_run(folder)["finished"]
+        raise fail("bad-output", f"a {what} needs a folder, and this is a file", origin=str(folder))
+    command = None
+    if (folder / "search.json").exists():
+        command = "search"
+    elif (folder / "run.json").exists() and not read_run(folder)["finished"]:
+        command = "train"
     raise fail(
         "would-overwrite", "this folder is not empty", origin=str(folder),
-        help=f"`xgraph train --resume -o {folder}` goes on with what is there"
-        if goes_on
+        help=f"`xgraph {command} --resume -o {folder}` goes on with what is there"
+        if command
         else "choose another folder",
     )  # fmt: skip
 

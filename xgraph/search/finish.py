@@ -1,0 +1,79 @@
+"""What a search leaves behind: the best networks, trained to the end if wanted, and a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from xgraph.build import build_source
+from xgraph.data.source import open_data
+from xgraph.diagnostics import fail
+from xgraph.files import make_folder
+from xgraph.recipe import Recipe
+from xgraph.search.folder import Opened
+from xgraph.search.search import Search, ranked
+from xgraph.search.study import Trial
+from xgraph.source import Source
+from xgraph.train.fit import Watch
+from xgraph.train.run import read_run, resume_run, start_run
+
+BEST = "best"
+FINAL = "final"
+
+
+def write_best(search: Search, trials: Sequence[Trial], top: int) -> list[Trial]:
+    """The first networks of the search with their weights, and the best one's model."""
+    folder = search.folder / BEST
+    make_folder(folder)
+    best = ranked(trials)[:top]
+    if not best:
+        raise fail(
+            "failing-search", "no candidate could be evaluated", origin=str(search.folder),
+            help="the trials say why: `xgraph search --resume` shows them again",
+        )  # fmt: skip
+    for rank, trial in enumerate(best, 1):
+        search.write(trial, folder / str(rank), model=rank == 1)
+    return best
+
+
+@final
+@dataclass(frozen=True)
+class Final:
+    """A network trained to the end."""
+
+    rank: int
+    trial: Trial
+    metrics: Mapping[str, Any]
+    """Of the best epoch's validation, and of the test split where there is one."""
+
+
+def train_best(
+    opened: Opened,
+    search: Search,
+    best: Sequence[Trial],
+    recipe: Recipe,
+    settings: Mapping[str, object],
+    watch: Watch | None = None,
+) -> list[Final]:
+    """Train the best networks by another recipe, of other `param`s such as a full width; each in
+    RUN/final/RANK. One that was begun is gone on with, one that is finished stays."""
+    found = []
+    for rank, trial in enumerate(best, 1):
+        folder = search.folder / FINAL / str(rank)
+        if not (folder / "run.json").exists():
+            text = opened.space.decode(trial.encoding).text
+            merged = {**dict(opened.job.settings), **settings}
+            graph = build_source(Source(f"<network {rank}>", text), merged)
+            run = start_run(
+                folder, graph, open_data(opened.job.data), recipe,
+                fraction=opened.job.fraction, init=opened.job.weights,
+                allow_leaks=opened.job.allow_leaks,
+            )  # fmt: skip
+            run.train(watch=watch)
+        elif not read_run(folder)["finished"]:
+            resume_run(folder).train(watch=watch)
+        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+        found.append(Final(rank, trial, metrics))
+    return found
