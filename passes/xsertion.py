@@ -170,6 +170,10 @@ class Lanes:
             _check_sums(self.graph, [place for place in places if place.taken])
             raise
 
+    def alone(self, lane: int) -> Graph:
+        """The network of one super-layer."""
+        return self._scaled((lane,))
+
     def widths(self) -> list[list[int]]:
         """How wide each super-layer is, at every depth at which there are connections."""
         rows = aligned(self._scaled(range(len(self.names))), self.names, self._at)

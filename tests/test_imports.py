@@ -43,9 +43,10 @@ ARROWS: dict[str, set[str]] = {
     "recipe": BASE | {"files"},
     "data": CORE | {"recipe"},
     "train": CORE | {"data", "recipe", "build", "passes", "backends", "driver"},
+    "search": CORE | {"grammar", "build", "passes", "driver", "recipe", "data", "train"},
     "cli": CORE
     | {"grammar", "build", "space", "backends", "report", "driver", "arrays", "passes", "compare"}
-    | {"data", "recipe", "train"},
+    | {"data", "recipe", "train", "search"},
 }
 """Each room, and those it may import: the front end, passes and backends never each other."""
 
@@ -62,7 +63,7 @@ HOMES = {
     "scipy": {"data.known", "train"},
     "tqdm": {"data.known", "cli"},
     "torch": {"backends.torch", "driver", "train"},
-    "lightning_fabric": {"train"},
+    "lightning_fabric": {"train", "search"},
     "torchmetrics": {"train"},
     "matplotlib": {"train"},
     "sklearn": {"data"},

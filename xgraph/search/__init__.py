@@ -1,0 +1,1 @@
+"""Searches for networks: what is tried, and what trainings of it tell."""
