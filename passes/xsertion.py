@@ -353,7 +353,7 @@ def _measured(graph: Graph, modality: str) -> float:
     told = "is 0: nothing would be left of its super-layer" if found == 0 else "is not known"
     raise fail(
         "no-informativeness", f"the informativeness of `{modality}` {told}", span=scope.span,
-        help="write what was measured, over 0: `with informativeness = 0.61`",
+        help="`xgraph measure` finds it; or write it, over 0: `with informativeness = 0.61`",
     )  # fmt: skip
 
 

@@ -286,12 +286,10 @@ def _or(value: float | None, default: float) -> float:
 def _tell_generation(pair: str, generation: Generation) -> None:
     weights = " ".join(f"{weight:.4f}" for weight in generation.weights)
     filters = " ".join(map(str, generation.filters))
-    how = f"{generation.seconds:.1f} s"
-    if generation.same_as is not None:
-        how = f"the filters of generation {generation.same_as}"
+    known = f", as generation {generation.same_as}" if generation.same_as is not None else ""
     click.echo(
         f"generation {generation.number}  {pair}  weights {weights}  filters {filters}"
-        f"  accuracy {generation.accuracy:.4f}  ({how})"
+        f"  accuracy {generation.accuracy:.4f}{known}"
     )
 
 

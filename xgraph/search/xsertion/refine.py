@@ -142,6 +142,7 @@ def start_refinement(
 ) -> Refinement:
     """A new refinement in `folder`, which must not hold anything yet."""
     check_outside(folder, data)
+    Lanes.of(graph, options.passed)  # so that a mistake shows in its own text
     text = unbuild(graph)
     made = _checked(folder, text, data, recipe, options)
     _check_free(folder, made.about["search"])
@@ -388,8 +389,7 @@ def mean_onto(fresh: Arrays, models: Iterable[Arrays]) -> Arrays:
 
 
 def _mean(arrays: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
-    mean: np.ndarray[Any, Any] = np.mean(arrays, axis=0, dtype=np.float64)
-    return mean.astype(arrays[0].dtype)
+    return np.asarray(np.mean(arrays, axis=0, dtype=np.float64)).astype(arrays[0].dtype)
 
 
 def _told(result: Result) -> dict[str, Any]:
