@@ -104,7 +104,7 @@ def _step(found: float, m: float, v: float, t: int) -> float:
 
 
 def _mu(t: int) -> float:
-    return _BETA1 * (1 - 0.5 * pow(0.96, _DECAY * t))
+    return float(_BETA1 * (1 - 0.5 * 0.96 ** (_DECAY * t)))
 
 
 def _warmed(t: int) -> float:
