@@ -110,6 +110,16 @@ def test_a_weight_that_has_not_moved_is_moved_or_was_frozen() -> None:
     assert (first, second) == pytest.approx((0.7 + 0.1 * 0.0565, 0.3 - 0.1 * 0.0565), abs=1e-5)
 
 
+def test_a_step_to_the_same_model_goes_on() -> None:
+    """Else the penalty alone would be left of the slope, and the weights would hardly move."""
+    points = [Point((0.5, 0.5), 0.6), Point((0.6, 0.4), 0.7), Point((0.62, 0.38), 0.7, same=True)]
+    assert next_weights(points, 0.1) == pytest.approx((0.72, 0.28))
+    past = [generation(0, 0.6, [5, 5]), generation(1, 0.7, [6, 4])]
+    past.append(Generation(2, HALVES, (6, 4), 0.7, 1, 0.0))
+    past.append(Generation(3, HALVES, (5, 5), 0.6, 0, 0.0))
+    assert weights_of(3, past[:3], BASE, 0.1) == pytest.approx((0.6, 0.4))
+
+
 def test_generations_begin_with_halves_and_eq_2() -> None:
     past = [generation(0, 0.5)]
     assert weights_of(0, [], BASE, 0.1) == HALVES

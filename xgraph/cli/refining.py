@@ -64,7 +64,7 @@ def _pass(options: str, **given: float) -> Any:
     text = f"xsertion{{{told}}}"
     passes = Pipeline.parse(text).passes
     if len(passes) != 1:
-        raise fail("bad-pipeline", "these are the options of one pass", origin=text)
+        raise fail("bad-option", "`xsertion` stands alone here, with its options", origin=text)
     return passes[0], text
 
 

@@ -12,8 +12,12 @@ and a step of Nadam (Dozat, "Incorporating Nesterov momentum into Adam", 2016) f
     s    = (1 - mu_t) g / (1 - P_t) + mu_(t+1) m_t / (1 - P_(t+1))
     w   <- max(0, w + rate s / (sqrt(v_t / (1 - 0.999^t)) + 1e-8))
 
-Both weights of a pair see the same change of accuracy. Everything here is arithmetic on what was
-measured: the moments are found again from the generations, and nothing else is kept.
+Both weights of a pair see the same change of accuracy. Filters are whole numbers, so a small step
+may lead to the model it came from: that tells of no slope, and the next step goes on the way the
+moments point, by the rate.
+
+Everything here is arithmetic on what was measured: the moments are found again from the
+generations, and nothing else is kept.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod, sqrt
+from math import copysign, prod, sqrt
 from typing import TypeAlias, final
 
 PENALTY = 0.001
@@ -38,6 +42,8 @@ class Point:
 
     weights: Pair
     accuracy: float
+    same: bool = False
+    """Whether they come to the same filters as those before: then nothing was learnt."""
 
 
 @final
@@ -67,18 +73,20 @@ def next_weights(points: Sequence[Point], rate: float, *, as_published: bool = F
 def _weight(points: Sequence[Point], direction: int, rate: float) -> float:
     moments, step = Moments(), 0.0
     for before, now in pairwise(points):
-        found = slope(before, now, direction)
+        found = None if now.same else slope(before, now, direction)
         if found is None:
-            step = _probe(now.weights[direction], direction)
+            step = _probe(now.weights[direction], moments.m, direction)
         else:
             moments, step = nadam(found, moments)
     return max(0.0, points[-1].weights[direction] + rate * step)
 
 
-def _probe(weight: float, direction: int) -> float:
-    """Where a weight has not moved, nothing is known of its slope, so it moves by the rate to be
-    known: the one up and the other down, as they differ in Eq. 2, and both up from 0."""
-    return 1.0 if direction == 0 or weight == 0 else -1.0
+def _probe(weight: float, m: float, direction: int) -> float:
+    """Where nothing was learnt, a weight moves by the rate so that something is: the way it went;
+    at first the one up and the other down, as they differ in Eq. 2; and up from 0."""
+    if weight == 0:
+        return 1.0
+    return copysign(1.0, m) if m else (1.0, -1.0)[direction]
 
 
 def slope(before: Point, now: Point, direction: int) -> float | None:

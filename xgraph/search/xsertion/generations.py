@@ -47,7 +47,11 @@ def weights_of(
     """The weights of a generation."""
     if number < 2:
         return (HALVES, base)[number]
-    points = [Point(generation.weights, generation.accuracy) for generation in past]
+    models = [None, *(generation.trained for generation in past)]
+    points = [
+        Point(generation.weights, generation.accuracy, generation.trained == before)
+        for before, generation in zip(models, past, strict=False)
+    ]
     return next_weights(points, rate, as_published=as_published)
 
 
