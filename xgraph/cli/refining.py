@@ -78,7 +78,7 @@ def _stoppable(goes_on: str) -> Iterator[Bar]:
             yield watch
         except Stopped as stopped:
             watch.close()
-            click.echo(f"{watch.about}{stopped}; go on with: {goes_on}")
+            click.echo(f"{watch.about}{stopped}; go on with{goes_on}")
             sys.exit(INTERRUPTED)
 
 
@@ -150,7 +150,7 @@ def measure_(
     with_informativeness(source, dict.fromkeys(measurement.lanes.modalities, 1.0))  # it can be
     bench = named(work, "work folder") if work is not None else path.with_suffix(".measure")
     fabric = make_fabric(told.precision, accelerator)
-    with claimed(bench), _stoppable("the same command") as watch:
+    with claimed(bench), _stoppable(" the same command") as watch:
         found = measurement.run(
             bench, fabric=fabric, watch=watch, begins=partial(_begins, watch), told=_tell_measured
         )
@@ -272,7 +272,7 @@ def refine_(
             asked = Options(xsertion=text, **given)
             refinement = start_refinement(folder, graph, opened, told, asked)
         fabric = make_fabric(refinement.plan.recipe.precision, accelerator)
-        with _stoppable(f"xgraph refine --resume -o {folder}") as watch:
+        with _stoppable(f": xgraph refine --resume -o {folder}") as watch:
             result = refinement.run(
                 fabric, watch, begins=partial(_begins, watch), told=_tell_generation
             )
