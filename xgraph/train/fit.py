@@ -227,7 +227,8 @@ class _Fit:
         but time, a tenth of a step of a small network."""
         if self._bare:
             return self.module, optimizer
-        return self.fabric.setup(self.module, optimizer)
+        module, wrapped = self.fabric.setup(self.module, optimizer)
+        return module, wrapped
 
     def _epoch(self, module: Any, optimizer: Any, schedule: Any) -> None:
         done = len(self.progress.history)
