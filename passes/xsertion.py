@@ -15,11 +15,11 @@ about a k-th of the parameters of the joint network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, permutations
 from math import ceil
-from typing import final
+from typing import TypeAlias, final
 
 from xgraph.build.names import written
 from xgraph.diagnostics import DiagnosticError, fail
@@ -79,81 +79,36 @@ class Xsertion(Pass):
     to: tuple[str, ...] = option((), "names of the new super-layers; by default `luma_net`")
 
     def apply(self, graph: Graph) -> Graph:
-        plan = _Plan.of(graph, self)
-        block_ends(graph, plan.net, self._at(plan))  # so that what is refused shows its own text
-        joint = redeclared(graph, plan.lanes, self.name)
-        scaled = _scaled(joint, dict(zip(plan.names, plan.scales, strict=True)))
-        rows = aligned(scaled, plan.names, self._at(plan))
-        lines = list(self._lines(plan, rows))
-        if not lines and not self.normed:
-            return scaled
-        new = declarations("\n".join(lines) + "\n", self.name)
-        labels = [place.address for row in rows for place in row]
-        try:
-            return redeclared(
-                scaled,
-                lambda d: self._normed(with_declarations(d, new), labels, scaled),
-                self.name,
-                labels,
-            )
-        except DiagnosticError:
-            places = block_ends(graph, plan.net, self._at(plan))
-            _check_sums(graph, [place for place in places if place.taken])
-            raise
+        lanes = Lanes.of(graph, self)
+        return lanes.network(lanes.weights())
 
-    def _normed(self, document: t.Document, labels: Sequence[str], graph: Graph) -> t.Document:
-        """With a normalisation behind what merges, where it is asked for."""
-        for label in labels if self.normed else ():
-            if label.count(".") > 1:
-                raise fail(
-                    "unfit-network",
-                    f"`normed` needs places that are labels of the super-layer, not `{label}`",
-                    origin="xsertion{normed}", help="label them, and name them: `at=[p1, p2]`",
-                )  # fmt: skip
-            document = Insert(at=label, layers="bn(eps = 0.001)").edited(document, graph)
-        return document
 
-    def _at(self, plan: _Plan) -> str | tuple[str, ...]:
-        """Places as they are called within the new super-layers."""
-        if isinstance(self.at, str):
-            return self.at
-        return tuple(place.removeprefix(f"{plan.net}.") for place in self.at)
-
-    def _lines(self, plan: _Plan, rows: Sequence[Sequence[Place]]) -> Iterator[str]:
-        for row in rows:
-            for j, target in enumerate(row):
-                for i, source in enumerate(row):
-                    weight = plan.weight(i, j)
-                    filters = _rounded(_width(source) * weight)
-                    if i != j and filters:
-                        yield (
-                            f"connect {written(source.address)} -> {written(target.address)}"
-                            f" with weight = {weight:.6g} via {self._layers(filters)}"
-                        )
-
-    def _layers(self, filters: int) -> str:
-        if self.connection is not None:
-            return f"{self.connection}({filters})"
-        first = f"dropout({self.dropout:g}) -> " if self.dropout else ""
-        return f"{first}conv({filters}, 1) -> relu"
+Weights: TypeAlias = Mapping[tuple[int, int], float]
+"""Of connections, by the numbers of the super-layers from and to which they lead."""
 
 
 @final
 @dataclass(frozen=True)
-class _Plan:
-    """What there is to be made of a network."""
+class Lanes:
+    """What there is to be made of a network: a super-layer for each modality, all or some of
+    which make a network."""
 
     graph: Graph
     net: str
+    modalities: tuple[str, ...]
     names: tuple[str, ...]
+    """Of the super-layers."""
     inputs: tuple[t.Expression, ...]
     let: t.Let | None
     informativeness: tuple[float, ...]
     scales: tuple[float, ...]
+    """Eq. 1"""
     options: Xsertion
 
     @staticmethod
-    def of(graph: Graph, options: Xsertion) -> _Plan:
+    def of(graph: Graph, options: Xsertion, *, alike: bool = False) -> Lanes:
+        """All that is known of a network's lanes; `alike` takes all modalities as equally
+        informative, whatever was measured."""
         net = _only(graph, options.net)
         if options.connection is not None:
             _check_block(graph, options.connection)
@@ -165,7 +120,7 @@ class _Plan:
         joint = graph.own(graph.points[f"{net}.in"])
         modalities = _modalities(graph, joint, net)
         _check_tail(graph, document, net)
-        measured = tuple(_measured(graph, modality) for modality in modalities)
+        measured = tuple(1.0 if alike else _measured(graph, modality) for modality in modalities)
         names = options.to or tuple(f"{modality}_{net}" for modality in modalities)
         if len(names) != len(modalities):
             told = f"there are {len(modalities)} modalities, and `to` names {len(names)}"
@@ -173,33 +128,120 @@ class _Plan:
         inputs, let = _inputs(graph, document, net, joint, modalities)
         powers = [(n / max(measured)) ** options.alpha for n in measured]
         shares = tuple(power / sum(powers) for power in powers)
-        plan = _Plan(graph, net, names, inputs, let, measured, shares, options)
+        lanes = Lanes(
+            graph, net, tuple(modalities), names, inputs, let, measured, shares, options
+        )  # fmt: skip
         if not options.match:
-            return plan
-        scale = _lane_scale(graph, plan)
-        return replace(plan, scales=tuple(scale * share for share in shares))
+            return lanes
+        scale = _lane_scale(graph, lanes)
+        return replace(lanes, scales=tuple(scale * share for share in shares))
 
-    def weight(self, i: int, j: int) -> float:
+    def weights(self) -> dict[tuple[int, int], float]:
         """Eq. 2"""
+        return {(i, j): self._weight(i, j) for i, j in permutations(range(len(self.names)), 2)}
+
+    def _weight(self, i: int, j: int) -> float:
         most = max(self.informativeness[i], self.informativeness[j])  # no power of it is 0
         a, b = (float((self.informativeness[k] / most) ** self.options.beta) for k in (i, j))
         return a / (a + b)
 
-    def lanes(self, document: t.Document, count: int | None = None) -> t.Document:
-        """`document` with the first `count` super-layers, or all, in place of the joint one."""
+    def network(self, weights: Weights, only: Sequence[int] | None = None) -> Graph:
+        """The network of these super-layers, or of all, with connections of these weights; one
+        whose weight is not given, or comes to no filter, is left out."""
+        options = self.options
+        chosen = range(len(self.names)) if only is None else only
+        block_ends(self.graph, self.net, self._at)  # what is refused shows its own text
+        scaled = self._scaled(chosen)
+        rows = aligned(scaled, [self.names[i] for i in chosen], self._at)
+        lines = list(self._lines(rows, chosen, weights))
+        if not lines and not options.normed:
+            return scaled
+        new = declarations("\n".join(lines) + "\n", options.name)
+        labels = [place.address for row in rows for place in row]
+        try:
+            return redeclared(
+                scaled,
+                lambda d: self._normed(with_declarations(d, new), labels, scaled),
+                options.name,
+                labels,
+            )
+        except DiagnosticError:
+            places = block_ends(self.graph, self.net, self._at)
+            _check_sums(self.graph, [place for place in places if place.taken])
+            raise
+
+    def alone(self, lane: int) -> Graph:
+        """The network of one super-layer."""
+        return self._scaled((lane,))
+
+    def widths(self) -> list[list[int]]:
+        """How wide each super-layer is, at every depth at which there are connections."""
+        rows = aligned(self._scaled(range(len(self.names))), self.names, self._at)
+        return [[_width(place) for place in row] for row in rows]
+
+    def _scaled(self, chosen: Sequence[int]) -> Graph:
+        """The super-layers without connections."""
+        joint = redeclared(self.graph, lambda d: self.declared(d, chosen), self.options.name)
+        return _scaled(joint, {self.names[i]: self.scales[i] for i in chosen})
+
+    @property
+    def _at(self) -> str | tuple[str, ...]:
+        """Places as they are called within the new super-layers."""
+        at = self.options.at
+        if isinstance(at, str):
+            return at
+        return tuple(place.removeprefix(f"{self.net}.") for place in at)
+
+    def _lines(
+        self, rows: Sequence[Sequence[Place]], chosen: Sequence[int], weights: Weights
+    ) -> Iterator[str]:
+        for row in rows:
+            for j, target in zip(chosen, row, strict=True):
+                for i, source in zip(chosen, row, strict=True):
+                    weight = weights.get((i, j), 0.0)
+                    filters = filters_of(_width(source), weight)
+                    if filters:
+                        yield (
+                            f"connect {written(source.address)} -> {written(target.address)}"
+                            f" with weight = {weight:.6g} via {self._layers(filters)}"
+                        )
+
+    def _layers(self, filters: int) -> str:
+        if self.options.connection is not None:
+            return f"{self.options.connection}({filters})"
+        first = f"dropout({self.options.dropout:g}) -> " if self.options.dropout else ""
+        return f"{first}conv({filters}, 1) -> relu"
+
+    def _normed(self, document: t.Document, labels: Sequence[str], graph: Graph) -> t.Document:
+        """With a normalisation behind what merges, where it is asked for."""
+        for label in labels if self.options.normed else ():
+            if label.count(".") > 1:
+                raise fail(
+                    "unfit-network",
+                    f"`normed` needs places that are labels of the super-layer, not `{label}`",
+                    origin="xsertion{normed}", help="label them, and name them: `at=[p1, p2]`",
+                )  # fmt: skip
+            document = Insert(at=label, layers="bn(eps = 0.001)").edited(document, graph)
+        return document
+
+    def declared(self, document: t.Document, chosen: Sequence[int]) -> t.Document:
+        """`document` with these super-layers in place of the joint one."""
         net = next(d for d in held(document, t.SuperLayer) if named(d) == self.net)
-        names = self.names[:count]
+        names = [self.names[i] for i in chosen]
         body, tail = _parted(document, body_of(net))
         lanes = [
-            replace(net, name=name(lane), arguments=(given,), body=body, meta=_meta(scale))
-            for lane, given, scale in zip(names, self.inputs, self.scales, strict=False)
-        ]
+            replace(
+                net, name=name(self.names[i]), arguments=(self.inputs[i],), body=body,
+                meta=_meta(self.scales[i]),
+            )
+            for i in chosen
+        ]  # fmt: skip
         new: list[t.Declaration] = [*([self.let] if self.let else []), *lanes]
         joined: t.Expression = expression(f"concat({', '.join(names)})", "xsertion")
         if len(names) == 1:
             joined = name(names[0])
         if tail is not None:
-            head = _free_name(document, "head", names)
+            head = _free_name(document, "head", self.names)
             new.append(_fusion(head, names, tail))
             joined = name(head)
         document = replaced(document, net, *new)
@@ -311,7 +353,7 @@ def _measured(graph: Graph, modality: str) -> float:
     told = "is 0: nothing would be left of its super-layer" if found == 0 else "is not known"
     raise fail(
         "no-informativeness", f"the informativeness of `{modality}` {told}", span=scope.span,
-        help="write what was measured, over 0: `with informativeness = 0.61`",
+        help="`xgraph measure` finds it; or write it, over 0: `with informativeness = 0.61`",
     )  # fmt: skip
 
 
@@ -468,6 +510,11 @@ def _rounded(width: float) -> int:
     return ceil(width - 1e-4)
 
 
+def filters_of(width: int, weight: float) -> int:
+    """How many filters a connection of this weight has behind so many channels; 0 is none."""
+    return _rounded(width * weight)
+
+
 def _width_of(filters: int, scale: float) -> int:
     """The width of a scaled layer, which always has a filter."""
     return max(1, _rounded(filters * scale))
@@ -519,11 +566,11 @@ def _channels(value: Value, name: str) -> int:
     )  # fmt: skip
 
 
-def _lane_scale(graph: Graph, plan: _Plan) -> float:
+def _lane_scale(graph: Graph, lanes: Lanes) -> float:
     """By bisection, how much wider a super-layer is than its share: until one of k, alone, has a
     k-th of the parameters, or nearly."""
-    count = len(plan.names)
-    single = redeclared(graph, lambda d: plan.lanes(d, 1), "xsertion")
+    count = len(lanes.names)
+    single = redeclared(graph, lambda d: lanes.declared(d, (0,)), "xsertion")
     target = _parameters(graph) / count
 
     widths = sorted({node.attrs[key] for node in single.nodes() if (key := _widened(node))})
@@ -532,7 +579,7 @@ def _lane_scale(graph: Graph, plan: _Plan) -> float:
     def over(scale: float) -> float:
         rounded = tuple(_width_of(width, scale / count) for width in widths)
         if rounded not in found:  # many scales come to the same widths
-            lane = _scaled(single, {plan.names[0]: scale / count})
+            lane = _scaled(single, {lanes.names[0]: scale / count})
             found[rounded] = _parameters(lane) - target
         return found[rounded]
 

@@ -43,7 +43,8 @@ ARROWS: dict[str, set[str]] = {
     "recipe": BASE | {"files"},
     "data": CORE | {"recipe"},
     "train": CORE | {"data", "recipe", "build", "passes", "backends", "driver"},
-    "search": CORE | {"grammar", "build", "space", "data", "recipe", "train", "driver", "report"},
+    "search": CORE
+    | {"grammar", "build", "space", "passes", "data", "recipe", "train", "driver", "report"},
     "cli": CORE
     | {"grammar", "build", "space", "backends", "report", "driver", "arrays", "passes", "compare"}
     | {"data", "recipe", "train", "search"},
@@ -63,7 +64,7 @@ HOMES = {
     "scipy": {"data.known", "train"},
     "tqdm": {"data.known", "cli"},
     "torch": {"backends.torch", "driver", "train", "search"},
-    "lightning_fabric": {"train"},
+    "lightning_fabric": {"train", "search"},
     "torchmetrics": {"train"},
     "matplotlib": {"train"},
     "sklearn": {"data"},

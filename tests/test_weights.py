@@ -348,6 +348,16 @@ class TestBadFiles:
         assert self.bad(tmp_path / "w.pth").message.startswith("this is a PyTorch pickle")
         assert self.bad(tmp_path / "w.safetensors").message.startswith("this is a pickle or an")
 
+    def test_a_header_whose_length_looks_like_a_pickle(self, tmp_path: Path) -> None:
+        """0x280 bytes: the file begins as pickles of protocol 2 do."""
+        for length in range(560, 640):
+            save(tmp_path / "w.safetensors", {"a": np.zeros(1, np.float32)}, {"k": "x" * length})
+            begins = (tmp_path / "w.safetensors").read_bytes()[:2]
+            assert list(load(tmp_path / "w.safetensors")) == ["a"]
+            if begins == b"\x80\x02":
+                return
+        pytest.fail("no header had this length")
+
     def test_a_safetensors_file_may_have_any_name(self, tmp_path: Path) -> None:
         path = tmp_path / "pytorch_model.bin"
         path.write_bytes(GOOD)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from xgraph import __version__
-from xgraph.cli import data, networks, passes, searching, spaces, training
+from xgraph.cli import data, networks, passes, refining, searching, spaces, training
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,6 +27,8 @@ def main() -> None:
     xgraph train net.xg --data D -o RUN    trained weights, metrics, a model
     xgraph eval net.xg --weights W --data D
     xgraph search space.xg --data D -o RUN the best networks of a space
+    xgraph measure net.xg --data D -o OUT  how informative each modality is
+    xgraph refine out.xg --data D -o RUN   weights of connections that climb
     xgraph data get mnist                  a known data set
 
     A FILE of `-` is the standard input. Shell completion: put
@@ -39,6 +41,7 @@ for _command in (
     passes.apply_, passes.passes_, passes.places_, passes.diff_,
     spaces.sample, spaces.space_,
     training.train, training.eval_, training.crossval, training.probe_, training.recipes,
-    data.data, searching.search,
+    searching.search, refining.measure_, refining.refine_,
+    data.data,
 ):  # fmt: skip
     main.add_command(_command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from traceback import format_exc
 from typing import Any, TypeVar, cast
 
@@ -12,6 +13,7 @@ import click
 
 from xgraph.build import Limits, read_settings
 from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError, did_you_mean, render
+from xgraph.source import Source
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,7 +88,15 @@ def read_graph(file: str, settings: tuple[str, ...], limits: tuple[str, ...]) ->
     """The graph of a file; its warnings are printed, its errors raised."""
     from xgraph import driver
 
-    source, folder = driver.read_source(file)
+    return graph_of(*driver.read_source(file), settings, limits)
+
+
+def graph_of(
+    source: Source, folder: Path, settings: tuple[str, ...], limits: tuple[str, ...]
+) -> Any:
+    """The graph of a text; its warnings are printed, its errors raised."""
+    from xgraph import driver
+
     graph, report = driver.check(
         source, read_settings(settings), folder=folder, limits=read_limits(limits)
     )

@@ -20,7 +20,7 @@ from xgraph.cli.training import (
     leaks_option,
     needs_training,
     override_option,
-    read_recipe_flags,
+    recipe_of,
     recipe_option,
 )
 from xgraph.diagnostics import fail
@@ -129,11 +129,11 @@ def search(
                 limits=Limits(max_params, max_macs, trials, seconds),
                 baselines=not no_baselines,
             )
-            made = read_recipe_flags(recipe, overrides)
+            made = recipe_of(recipe, overrides)
             opened = folders.begin(folder, source, about, made, Path(init) if init else None)
         final = None
         if final_recipe is not None:
-            final = read_recipe_flags(final_recipe, final_overrides), read_settings(final_settings)
+            final = recipe_of(final_recipe, final_overrides), read_settings(final_settings)
         elif final_settings or final_overrides:
             raise click.UsageError("--final-set and --final-override go with --final")
         _run(opened, jobs, engine, address, top, final)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, final
 import click
 
 from xgraph.cli.common import (
+    F,
     file_argument,
     guarded,
     json_option,
@@ -45,11 +46,33 @@ override_option = click.option(
 leaks_option = click.option(
     "--allow-leaks", is_flag=True, help="Take rows that two splits share as they are."
 )
+fraction_option = click.option(
+    "--fraction", type=float, default=1.0, help="Train on this share of every class."
+)
+accelerator_option = click.option(
+    "--accelerator", default="auto", show_default=True, help="Lightning's: cpu, cuda, mps."
+)
+_SHORT: tuple[tuple[str, Any, str], ...] = (
+    ("--epochs", int, "Short for --override epochs=N."),
+    ("--batch", int, "Short for --override batch=N."),
+    ("--lr", float, "Short for --override optimizer.lr=X."),
+    ("--seed", int, "Short for --override seed=N."),
+    ("--precision", str, "Short for --override precision=32|bf16|16."),
+)
+
+
+def short_options(function: F) -> F:
+    """The flags that are short for keys of the recipe."""
+    for flag, kind, told in reversed(_SHORT):
+        function = click.option(flag, type=kind, help=told)(function)
+    return function
+
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as of other programs."""
 
 
-def read_recipe_flags(recipe: str | None, overrides: tuple[str, ...], **short: Any) -> Recipe:
+def recipe_of(recipe: str | None, overrides: tuple[str, ...], **short: Any) -> Recipe:
     """A recipe with its overrides; those of short flags come last."""
     from xgraph.recipe import read_recipe
 
@@ -78,17 +101,11 @@ def needs_training() -> None:
 @click.option("-o", "--out", metavar="RUN", required=True, help="The folder of the training.")
 @click.option("--resume", is_flag=True, help="Go on with the training in RUN.")
 @click.option("--init", metavar="FILE", help="Weights to inherit from, by address and shape.")
-@click.option("--epochs", type=int, help="Short for --override epochs=N.")
-@click.option("--batch", type=int, help="Short for --override batch=N.")
-@click.option("--lr", type=float, help="Short for --override optimizer.lr=X.")
-@click.option("--seed", type=int, help="Short for --override seed=N.")
-@click.option("--precision", help="Short for --override precision=32|bf16|16.")
-@click.option("--fraction", type=float, default=1.0, help="Train on this share of every class.")
+@short_options
+@fraction_option
 @click.option("--save-every", type=float, default=30.0, metavar="SECONDS", show_default=True,
               help="How often the state is saved; 0 is after every step.")  # fmt: skip
-@click.option(
-    "--accelerator", default="auto", show_default=True, help="Lightning's: cpu, cuda, mps."
-)
+@accelerator_option
 @click.option("--devices", default="1", show_default=True, help="How many, or auto.")
 @click.option("--strategy", default="auto", show_default=True, help="Lightning's: ddp, fsdp, ...")
 @leaks_option
@@ -150,10 +167,8 @@ def train(
             if file is None or data is None:
                 raise click.UsageError("give the network and --data, or --resume")
             graph = read_graph(file, settings, limits)
-            told = read_recipe_flags(
-                recipe, overrides, epochs=epochs, batch=batch, optimizer__lr=lr, seed=seed,
-                precision=precision,
-            )  # fmt: skip
+            told = recipe_of(recipe, overrides, epochs=epochs, batch=batch, optimizer__lr=lr,
+                           seed=seed, precision=precision)  # fmt: skip
             opened = open_data(data)
             fabric = on_devices(told.precision)
             fabric.launch()  # other processes run this command from its begin, up to here
@@ -172,7 +187,7 @@ def _train(run: Run, fabric: Any, init: str | None, save_every: float) -> None:
     speaks = fabric.global_rank == 0
     if speaks:
         _tell_run(run, init)
-    with _watching(sum(s.epochs for s in run.plan.recipe.each_stage()), not speaks) as watch:
+    with watching(sum(s.epochs for s in run.plan.recipe.each_stage()), not speaks) as watch:
         try:
             found = run.train(fabric, watch, save_every=save_every)
         except Stopped as stopped:
@@ -183,7 +198,7 @@ def _train(run: Run, fabric: Any, init: str | None, save_every: float) -> None:
     if speaks:
         click.echo(_kept(run.folder))
     if found is not None:
-        click.echo(_told(found))
+        click.echo(told_of(found))
     if speaks:
         weights, model = run.folder / "weights.safetensors", run.folder / "model.onnx"
         click.echo(f"wrote {weights}, {model} and more")
@@ -222,9 +237,9 @@ def _list_inherited(inherited: Any) -> None:
 
 
 @contextmanager
-def _watching(epochs: int, silent: bool) -> Iterator[_Bar]:
+def watching(epochs: int | None, silent: bool, lines: bool = True) -> Iterator[Bar]:
     """A watch that Ctrl-C asks to stop after the step; a second Ctrl-C ends at once."""
-    watch = _Bar(epochs, silent)
+    watch = Bar(epochs, silent, lines)
     before = None
     if threading.current_thread() is threading.main_thread():
 
@@ -245,13 +260,16 @@ def _watching(epochs: int, silent: bool) -> Iterator[_Bar]:
 
 
 @final
-class _Bar:
-    """A progress bar on a terminal, and one line an epoch anywhere."""
+class Bar:
+    """A progress bar on a terminal, and one line an epoch anywhere, unless `lines` are unwanted;
+    `about` says what is trained."""
 
-    def __init__(self, epochs: int, silent: bool) -> None:
+    def __init__(self, epochs: int | None, silent: bool, lines: bool = True) -> None:
         self.stop = False
+        self.about = ""
         self._silent = silent
-        self._epochs = epochs
+        self._lines = lines and not silent
+        self._of = "" if epochs is None else f"/{epochs}"
         self._bar: Any = None
         self._began = time.monotonic()
 
@@ -260,8 +278,8 @@ class _Bar:
 
         self.close()
         self._bar = tqdm(
-            total=batches, initial=done, desc=f"epoch {number + 1}/{self._epochs}", unit="step",
-            leave=False, disable=self._silent or not sys.stderr.isatty(),
+            total=batches, initial=done, desc=f"{self.about}epoch {number + 1}{self._of}",
+            unit="step", leave=False, disable=self._silent or not sys.stderr.isatty(),
         )  # fmt: skip
 
     def step(self, progress: Progress, loss: float | None) -> None:
@@ -275,9 +293,8 @@ class _Bar:
         told = [f"{name} {value:.4f}" for name, value in record.items() if _is_short(name)]
         done = record["epoch"]
         seconds = time.monotonic() - self._began
-        if self._silent:
-            return
-        click.echo(f"epoch {done}/{self._epochs}  {'  '.join(told)}  ({seconds:.0f} s)")
+        if self._lines:
+            click.echo(f"epoch {done}{self._of}  {'  '.join(told)}  ({seconds:.0f} s)")
 
     def close(self) -> None:
         if self._bar is not None:
@@ -336,7 +353,7 @@ def eval_(
 
         keep(path, [weights, *graph.files, *_data_files(str(data), recipe)])
         write_whole(path, text + "\n")
-    click.echo(text if as_json else _told(found, backend=backend, long=True))
+    click.echo(text if as_json else told_of(found, backend=backend, long=True))
 
 
 def _data_files(data: str, recipe: str | None) -> list[Path]:
@@ -361,7 +378,7 @@ def _ready(
     if data is None:
         raise click.UsageError("give --data")
     arrays = driver.initial_weights(driver.tensor_graph(graph), weights)
-    told = read_recipe_flags(recipe, overrides)
+    told = recipe_of(recipe, overrides)
     stored = stored_recipe(metadata(Path(weights)), weights)
     if stored is not None:
         told = told.model_copy(update={k: v for k, v in stored.items() if not getattr(told, k)})
@@ -389,7 +406,7 @@ def _ready(
     return arrays, told, feed, held
 
 
-def _told(found: Evaluation, *, backend: str = "torch", long: bool = False) -> str:
+def told_of(found: Evaluation, *, backend: str = "torch", long: bool = False) -> str:
     how = {"torch": "PyTorch", "onnx": "ONNX Runtime"}[backend]
     lines = [f"{found.split}: {found.rows:,} rows, through {how}"]
     width = max(map(len, found.metrics))
@@ -462,7 +479,7 @@ def crossval(
         click.echo(f"fold {fold}  {name}  {score:.4f}", err=as_json)
 
     found = cross_validate(
-        networks, open_data(data), read_recipe_flags(recipe, overrides), folder, count=folds,
+        networks, open_data(data), recipe_of(recipe, overrides), folder, count=folds,
         group=leave_out, told=told,
     )  # fmt: skip
     summary = found.summary()

@@ -25,7 +25,7 @@ from xgraph.search.workers import Processes, Ray, Workers
 from xgraph.source import Source
 from xgraph.space import Space
 from xgraph.space.space import Sample
-from xgraph.train.run import check_free, digest_of
+from xgraph.train.run import check_free, data_digest
 from xgraph.weights import load, save
 
 ABOUT = "search.json"
@@ -116,7 +116,7 @@ def begin(
     except DiagnosticError:
         _take_back(folder)
         raise
-    rows = digest_of(opened.evaluator.plan)
+    rows = data_digest(opened.evaluator.plan)
     about = About(**{**vars(about), "rows": rows})
     text = json.dumps(about.to_json(), indent=2) + "\n"
     write_whole(folder / ABOUT, text)  # last: a folder that has it is whole
@@ -137,7 +137,7 @@ def resume(folder: Path, space_file: Source | None = None, data: str | None = No
             "folder",
         )  # fmt: skip
     opened = _opened(folder, about if data is None else About(**{**vars(about), "data": data}))
-    if digest_of(opened.evaluator.plan) != about.rows:
+    if data_digest(opened.evaluator.plan) != about.rows:
         raise fail(
             "changed-data", "the data is not what this search began with",
             origin=data or about.data, help="bring the old data back, or begin in another folder",

@@ -97,19 +97,7 @@ class Run:
     def _finish(self, fitted: Fitted) -> Evaluation | None:
         from xgraph.train.curves import draw
 
-        test = None
-        if self.plan.test is not None:
-            test = evaluate(
-                self.plan.graph, fitted.weights, self.plan.feed, self.plan.test,
-                predict=self.plan.recipe.predict,
-            )  # fmt: skip
-        save(self.folder / "weights.safetensors", fitted.weights, said_of(self.plan.recipe))
-        driver.compile(
-            self.plan.graph,
-            "onnx",
-            self.folder / "model.onnx",
-            weights=self.folder / "weights.safetensors",
-        )
+        test = write_result(self.folder, self.plan, fitted.weights)
         metrics = {
             "epochs": fitted.history,
             "best_epoch": fitted.best_epoch,
@@ -122,6 +110,18 @@ class Run:
         _write_json(self.folder / "run.json", {**read_run(self.folder), "finished": True})
         self.checkpoint.unlink(missing_ok=True)
         return test
+
+
+def write_result(folder: Path, made: Plan, weights: Arrays) -> Evaluation | None:
+    """Write trained weights, which say how their inputs are made, and the model of them; measure
+    the test split if there is one."""
+    test = None
+    if made.test is not None:
+        test = evaluate(made.graph, weights, made.feed, made.test, predict=made.recipe.predict)
+    path = folder / "weights.safetensors"
+    save(path, weights, said_of(made.recipe))
+    driver.compile(made.graph, "onnx", folder / "model.onnx", weights=path)
+    return test
 
 
 def start_run(
@@ -139,7 +139,7 @@ def start_run(
     inherit from by address and shape. Of several processes one must `write`."""
     if write:
         check_free(folder, "training")
-        _check_outside(folder, data)
+        check_outside(folder, data)
     text = unbuild(graph)
     graph = build_source(Source("net.xg", text), limits=MADE)  # as a resumed training has it
     made = plan(graph, data, recipe, fraction=fraction, allow_leaks=allow_leaks)
@@ -148,11 +148,11 @@ def start_run(
         return Run(folder, made, weights, inherited)
     about: dict[str, Any] = {
         "xgraph": __version__,
-        "data": str(Path(data.origin).resolve()) if Path(data.origin).exists() else data.origin,
+        "data": whereabouts(data),
         "rows": {
             s.name: len(s) for s in (made.train, made.val, *([made.test] if made.test else []))
         },
-        "digest": digest_of(made),
+        "digest": data_digest(made),
         "fraction": fraction,
         "init": str(init) if init else None,
         "allow_leaks": allow_leaks,
@@ -194,7 +194,7 @@ def resume_run(folder: Path) -> Run:
         graph, open_data(about["data"]), recipe, fraction=about["fraction"],
         allow_leaks=about["allow_leaks"],
     )  # fmt: skip
-    if digest_of(made) != about["digest"]:
+    if data_digest(made) != about["digest"]:
         raise fail(
             "changed-data", "the data is not what this training began with", origin=about["data"],
             help="bring the old data back, or begin anew in another folder",
@@ -255,7 +255,12 @@ def read_run(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _check_outside(folder: Path, data: Data) -> None:
+def whereabouts(data: Data) -> str:
+    """Where data is found again from another folder."""
+    return str(Path(data.origin).resolve()) if Path(data.origin).exists() else data.origin
+
+
+def check_outside(folder: Path, data: Data) -> None:
     """A training within the folder of its data would be taken for a part of it."""
     where = Path(data.origin)
     if where.is_dir() and where.resolve() in (folder.resolve(), *folder.resolve().parents):
@@ -314,7 +319,7 @@ def said_of(recipe: Recipe) -> dict[str, str]:
     }
 
 
-def digest_of(made: Plan) -> str:
+def data_digest(made: Plan) -> str:
     """Of what data a training has: rows, columns and targets."""
     parts = [fingerprint(made.feed, split) for split in (made.train, made.val)]
     return sha256(" ".join(parts).encode()).hexdigest()

@@ -121,6 +121,8 @@ _FOREIGN = {
 
 def _foreign(path: FilePath, data: bytes) -> tuple[str, str | None] | None:
     """What to say of a file of another format, by its first bytes and its name."""
+    if data[4:9] == b"\0\0\0\0{":  # the length of a safetensors header, which may be 0x280
+        return None
     pickled = data.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"))
     if not pickled and not data.startswith((b"PK\x03\x04", b"\x93NUMPY", b"\x89HDF")):
         return None
