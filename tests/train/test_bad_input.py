@@ -214,7 +214,8 @@ error[unknown-key]: there is no key `learning_rate` here
 2 | learning_rate: 1
   | ^^^^^^^^^^^^^
 help: keys are `batch`, `clip`, `epochs`, `freeze`, `groups`, `inputs`, `keep`, `losses`, \
-`monitor`, `optimizer`, `precision`, `predict`, `schedule`, `seed`, `stages`, `stop`, `train`, `validation`
+`monitor`, `optimizer`, `precision`, `predict`, `schedule`, `seed`, `stages`, `stop`, \
+`train`, `validation`
 """,
     ),
     (

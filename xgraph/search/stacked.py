@@ -132,6 +132,8 @@ class BatchNorm(Stacked):
         (x,) = read
         members, rows, width = x.shape
         held = {name: tensor.flatten() for name, tensor in self._tensors().items()}
+        if self.training:
+            held["num_batches_tracked"].add_(1)
         attrs = self.group.node.resolved
         given = F.batch_norm(
             x.transpose(0, 1).reshape(rows, members * width), held["running_mean"],
