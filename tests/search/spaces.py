@@ -78,7 +78,8 @@ def job(folder: Path, dropout: str = "", **more: Any) -> Job:
         digits_folder(data)
     given = space(dropout)
     covers = [Sample(given, given.region.cover(i)) for i in range(given.region.breadth)]
-    save(folder / "init.safetensors", initialise(xgraph.lower(covers[0].graph()), 0))
+    weights = [initialise(xgraph.lower(one.graph()), 0) for one in covers]
+    save(folder / "init.safetensors", {n: a for each in weights for n, a in each.items()})
     told: dict[str, Any] = {
         "data": str(data), "recipe": read_recipe(None, RECIPE), "fraction": 1.0,
         "allow_leaks": False, "settings": (), "weights": folder / "init.safetensors",

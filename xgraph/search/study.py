@@ -70,9 +70,12 @@ class Study:
         _mend(self._path)
         try:
             storage = JournalStorage(JournalFileBackend(str(self._path)))
-            self._study = optuna.create_study(
-                study_name=_STUDY, storage=storage, direction="maximize", load_if_exists=True
-            )
+            if storage.get_all_studies():
+                self._study = optuna.load_study(study_name=_STUDY, storage=storage)
+            else:
+                self._study = optuna.create_study(
+                    study_name=_STUDY, storage=storage, direction="maximize"
+                )
             kept = self._study.get_trials(deepcopy=False)
             self.trials = [Trial(**each.user_attrs) for each in kept]
         except OSError as error:
