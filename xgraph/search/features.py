@@ -22,7 +22,8 @@ from xgraph.train.evaluate import runner
 from xgraph.train.fit import running
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-_BATCH = 256
+_BATCH = 32
+"""Rows that go through the frozen layers at once: more of them leave the cache."""
 
 
 @final
