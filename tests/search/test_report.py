@@ -40,7 +40,7 @@ output logits = head
 """
 ABOUT = {
     "title": "A small search", "space": "small.xg", "size": 837930, "data": "made up",
-    "strategy": "mfas", "options": {"iterations": 1, "samples": 3}, "seed": 7,
+    "strategy": "mfas", "options": {"samples": 3, "restart": True}, "seed": 7,
     "versions": {"xgraph": "0.1.0"},
 }  # fmt: skip
 FIGURES = {"progress", "steps", "guesses", "tradeoff"}
@@ -109,6 +109,7 @@ def walked(trials: list[Trial], about: dict[str, Any] | None = None, shown: int 
     text = page(ABOUT if about is None else about, trials, best(trials, shown))
     walk = Walk(text)
     assert not [link for link in walk.links if not link.startswith("#")]
+    assert set(re.findall(r"var\((--[^)]*)\)", text)) <= set(re.findall(r"(--[\w-]+):", text))
     assert {link[1:] for link in walk.links} <= set(walk.ids)
     assert set(re.findall(r"url\(#([^)]*)\)", text)) <= set(walk.ids)
     assert len(walk.ids) == len(set(walk.ids))
@@ -129,7 +130,7 @@ class TestPage:
         assert shown(walk) == FIGURES
         assert walk.tags["figure"] == 4
         assert len(walk.labels) == 6
-        for said in ("A small search", "small.xg", "837,930", "mfas", "iterations 1, samples 3",
+        for said in ("A small search", "small.xg", "837,930", "mfas", "samples 3, restart yes",
                      "27, of which 1 failed", "Spearman", FAILED, "late fusion", "fusion head",
                      "head: (11)"):  # fmt: skip
             assert said in walk.text
@@ -194,7 +195,7 @@ class TestPage:
         timed = [replace(t, latency=0.001 * (40 - t.number)) for t in made]
         text = walked(timed).text
         assert "latency (ms)" in text
-        assert "score, parameters, macs, latency all count" in text
+        assert "score, parameters, MACs, latency all count" in text
 
     def test_names_from_outside_stay_text(self, tmp_path: Path) -> None:
         made = searched()

@@ -14,7 +14,8 @@ from itertools import accumulate, cycle
 from typing import Any, final
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""Okabe and Ito's, which colour-blind people can tell apart, without what is pale on white."""
+"""Okabe and Ito's, which colour-blind people can tell apart, without what is pale on white. The
+page has them as `--mark-0` and so on, somewhat lighter on a dark ground."""
 DASHES = {"-": "none", "--": "6 3", "-.": "6 2 1 2", ":": "1.5 2.5"}
 """Lines, and their SVG."""
 MARKS = {"o": "\N{BLACK CIRCLE}", "^": "\N{BLACK UP-POINTING TRIANGLE}",
@@ -50,6 +51,11 @@ class Key:
     """Of DASHES or MARKS."""
 
     @property
+    def ink(self) -> str:
+        """The colour as the page has it."""
+        return f"var(--mark-{PALETTE.index(self.color)})"
+
+    @property
     def dashes(self) -> str | None:
         return DASHES.get(self.mark)
 
@@ -82,6 +88,8 @@ def _inline(svg: str, name: str, told: str, width: float) -> str:
     body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)  # would hold for the page
     body = re.sub(r'((?<= id=")|(?<=url\(#)|(?<=href="#))', f"{name}-", body)
     body = body.strip().replace(_INK, "currentColor")
+    for number, color in enumerate(PALETTE):
+        body = body.replace(color.lower(), f"var(--mark-{number})")
     box = re.search(r'viewBox="[^"]*"', svg)
     head = f'class="plot" style="max-width: {width}in" role="img" aria-label="{told}"'
     return f"<svg {head} {box.group() if box else ''}>{body}"

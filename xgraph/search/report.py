@@ -122,6 +122,8 @@ def _told(value: object) -> str:
         return ", ".join(f"{name} {_told(each)}" for name, each in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_told, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
 
 
@@ -283,7 +285,8 @@ def _tradeoff(trials: Sequence[Trial], scale: Scale) -> Part | None:
     others = [t for t in front(made, every) if t.number not in numbers]
     tables = [Table("The front: score against parameters", *_rows(corners, scale))]
     if others:
-        told = ", ".join("parameters" if name == "params" else name for name in every)
+        words = {"params": "parameters", "macs": "MACs"}
+        told = ", ".join(words.get(name, name) for name in every)
         tables.append(Table(f"No worse, if {told} all count", *_rows(others, scale)))
     return Part(
         "Scores and sizes",

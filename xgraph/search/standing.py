@@ -170,7 +170,8 @@ def summary(trials: Sequence[Trial]) -> str:
     """For the terminal: the best networks, the baselines, and the verdict."""
     scale = Scale.of(trials)
     head = ("rank", scale.measure, "parameters", "network")
-    rows = [_row(str(rank), t, scale) for rank, t in enumerate(ranked(trials)[:MOST], 1)]
+    mine = [trial for trial in ranked(trials) if is_scored(trial)][:MOST]
+    rows = [_row(str(rank), trial, scale) for rank, trial in enumerate(mine, 1)]
     best = {name: leader(part) for name, part in phases(trials).items() if name != SEARCH}
     held = [_row("", trial, scale) for trial in best.values() if trial]
     widths = [max(len(row[i]) for row in [head, *rows, *held]) for i in range(3)]
