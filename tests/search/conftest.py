@@ -1,4 +1,4 @@
-"""Pictures of digits in strips, and networks for them."""
+"""Pictures of digits in strips, and networks for them; no time limit for a property's example."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from sklearn.datasets import load_digits
 from strips import BASE, MEASURED
+
+settings.register_profile("xgraph", deadline=None)
+settings.load_profile("xgraph")
 
 
 @pytest.fixture

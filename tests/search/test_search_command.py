@@ -62,6 +62,8 @@ def test_a_search_from_begin_to_end(here: Path) -> None:
     best = sorted(path.name for path in Path("run/best").iterdir())
     assert best == ["1.onnx", "1.safetensors", "1.xg", "2.safetensors", "2.xg",
                     "3.safetensors", "3.xg"]  # fmt: skip
+    assert "<svg" in Path("run/report.html").read_text("utf-8")
+    assert Path("run/trials.parquet").stat().st_size > 1000
     for rank in (1, 2, 3):
         graph = xgraph.parse(Path(f"run/best/{rank}.xg"))
         assert space().contains(graph)
@@ -77,7 +79,7 @@ def test_nothing_is_lost_and_nothing_done_twice(here: Path) -> None:
     journal = Path("run/journal.log").read_text()
     output = run("--resume", "-o", "run")
     assert Path("run/journal.log").read_text() == journal
-    assert "wrote run/best" in output
+    assert "wrote run/report.html" in output
 
 
 def test_the_best_are_trained_to_the_end(here: Path) -> None:

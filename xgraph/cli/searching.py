@@ -143,6 +143,7 @@ def _run(opened: Opened, jobs: int, engine: str, address: str | None, top: int, 
     """Search to the end, or until Ctrl-C, and say what was found."""
     from xgraph.search.finish import train_best, write_best
     from xgraph.search.search import Stopped
+    from xgraph.search.standing import summary
 
     workers = opened.workers(jobs, engine, address)
     try:
@@ -156,12 +157,12 @@ def _run(opened: Opened, jobs: int, engine: str, address: str | None, top: int, 
     finally:
         if workers is not None:
             workers.close()
-    best = write_best(search, trials, top)
-    _tell_best(best, trials)
+    best = write_best(opened, search, trials, top)
+    click.echo(summary(trials))
     if final is not None:
         for one in train_best(opened, search, best, *final):
             _tell_final(one)
-    click.echo(f"wrote {opened.folder / 'best'} and more")
+    click.echo(f"wrote {opened.folder / 'report.html'}, {opened.folder / 'best'} and more")
 
 
 def _tell(opened: Opened, together: int) -> None:
@@ -171,16 +172,6 @@ def _tell(opened: Opened, together: int) -> None:
     click.echo(f"{len(made.train):,} rows to train, {len(made.val):,} to compare by")
     if together > 1:
         click.echo(f"frozen layers ran once; {together} networks train as one")
-
-
-def _tell_best(best: list[Trial], trials: list[Trial]) -> None:
-    from xgraph.search.search import SEARCH, ranked
-
-    for rank, trial in enumerate(best, 1):
-        click.echo(f"{rank}. {trial.score:.4f}  {trial.params:,} parameters  {trial.encoding}")
-    for phase in dict.fromkeys(t.phase for t in trials if t.phase != SEARCH):
-        if beside := ranked(trials, phase):
-            click.echo(f"{phase}: {beside[0].score:.4f}")
 
 
 def _tell_final(one: Any) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, final
 
-from xgraph.build import build_source
+from xgraph import __version__
+from xgraph.build import build_source, unbuild
 from xgraph.data.source import open_data
 from xgraph.diagnostics import fail
 from xgraph.files import make_folder
 from xgraph.recipe import Recipe
 from xgraph.search.folder import Opened
+from xgraph.search.report import write_report
 from xgraph.search.search import Search, ranked
 from xgraph.search.study import Trial
+from xgraph.search.table import write_table
 from xgraph.source import Source
 from xgraph.train.fit import Watch
 from xgraph.train.run import read_run, resume_run, start_run
@@ -23,19 +26,43 @@ BEST = "best"
 FINAL = "final"
 
 
-def write_best(search: Search, trials: Sequence[Trial], top: int) -> list[Trial]:
-    """The first networks of the search with their weights, and the best one's model."""
+def write_best(opened: Opened, search: Search, trials: Sequence[Trial], top: int) -> list[Trial]:
+    """The first networks of the search with their weights, the best one's model, the table of
+    trials and the report."""
     folder = search.folder / BEST
     make_folder(folder)
+    write_table(trials, search.folder / "trials.parquet")
     best = ranked(trials)[:top]
     if not best:
         raise fail(
             "failing-search", "no candidate could be evaluated", origin=str(search.folder),
             help="the trials say why: `xgraph search --resume` shows them again",
         )  # fmt: skip
+    shown = []
     for rank, trial in enumerate(best, 1):
         search.write(trial, folder / str(rank), model=rank == 1)
+        graph = search.graph(trial)
+        shown.append((rank, trial, unbuild(graph), graph))
+    write_report(search.folder / "report.html", _about(opened), trials, shown)
     return best
+
+
+def _about(opened: Opened) -> dict[str, Any]:
+    """The head of the report."""
+    about, made = opened.about, opened.evaluator.plan
+    options = about.strategy.model_dump(mode="json", exclude={"name"})
+    limits = {name: value for name, value in asdict(about.limits).items() if value is not None}
+    return {
+        "title": f"Search of {opened.space.name}",
+        "space": f"{opened.space.size_text} networks",
+        "data": f"{len(made.train):,} rows to train, {len(made.val):,} to compare by",
+        "strategy": type(about.strategy).model_fields["name"].default,
+        "options": options,
+        "limits": limits or "none",
+        "settings": about.settings or "none",
+        "seed": about.seed,
+        "xgraph": __version__,
+    }
 
 
 @final

@@ -1,0 +1,356 @@
+"""What there is to see of a search, on one page: report.html.
+
+The page holds all that it shows: pictures as SVG, their numbers as CSV, styles, no script. A policy
+in its head forbids to load anything, and the same trials give the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined, Template
+
+from xgraph.files import FilePath, write_whole
+from xgraph.ir.graph import Graph
+from xgraph.search import figures
+from xgraph.search.drawing import Drawing, draw
+from xgraph.search.figures import Key
+from xgraph.search.front import front, known
+from xgraph.search.search import SEARCH
+from xgraph.search.standing import (
+    Scale,
+    Spent,
+    is_scored,
+    leader,
+    phases,
+    score_of,
+    verdict,
+)
+from xgraph.search.study import Trial
+
+Best: TypeAlias = "Sequence[tuple[int, Trial, str, Graph]]"
+"""The networks to show: rank, trial, `.xg`, graph."""
+Cell: TypeAlias = "str | int | float | None"
+
+
+@final
+@dataclass(frozen=True)
+class Table:
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@final
+@dataclass(frozen=True)
+class Part:
+    """A section of the page."""
+
+    title: str
+    note: str
+    picture: str
+    """SVG."""
+    keys: tuple[Key, ...] = ()
+    """The legend of the picture."""
+    numbers: str = ""
+    """Those of the picture, as CSV."""
+    tables: tuple[Table, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Network:
+    title: str
+    text: str
+    drawing: Drawing | None
+
+
+def write_report(
+    path: FilePath, about: Mapping[str, Any], trials: Sequence[Trial], best: Best
+) -> None:
+    """Write the page. `about` is what its head says, a line an entry in their order: `title` (the
+    heading), and for instance `space`, `size`, `data`, `strategy`, `options`, `seed`, `versions`;
+    values are texts, numbers, lists, or mappings of these."""
+    write_whole(path, page(about, trials, best).encode(errors="replace"))
+
+
+def page(about: Mapping[str, Any], trials: Sequence[Trial], best: Best) -> str:
+    """The page as a text."""
+    trials = sorted(trials, key=lambda trial: trial.number)
+    scale = Scale.of(trials)
+    spent = Spent.of(trials)
+    facts = {name: _told(value) for name, value in about.items() if name != "title"}
+    facts["trials"] = f"{spent.trials:,}, of which {spent.failed:,} failed"
+    facts["time"] = f"{_time(spent.seconds)} of evaluation"
+    parts = [_progress, _steps, _guesses, _tradeoff]
+    return _template().render(
+        title=str(about.get("title") or "A search"),
+        facts=facts,
+        verdict=verdict(trials),
+        standing=_standing(trials, scale),
+        parts=[part for make in parts if (part := make(trials, scale))],
+        ranking=_ranking(best, scale) if best else None,
+        networks=[Network(_heading(*each[:2], scale), each[2], draw(each[3])) for each in best],
+        cost=_cost(trials),
+        failures=_failures(trials),
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["cell"] = _cell
+    text = (files("xgraph.search") / "report.html.jinja").read_text("utf-8")
+    return environment.from_string(text)
+
+
+# -------------------------------------------------------------------------------------- values
+
+
+def _told(value: object) -> str:
+    """A value of the head as text."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_told(each)}" for name, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_told, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
+
+
+def _cell(value: Cell) -> str:
+    if isinstance(value, float):
+        return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else value
+
+
+def _time(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    minutes, left = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s"
+
+
+def _csv(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _shown(score: float, scale: Scale) -> float:
+    """As pictures have it."""
+    return 100 * score if scale.is_share else score
+
+
+def _axis(scale: Scale, word: str = "score") -> str:
+    return f"{word} (%)" if scale.is_share else word
+
+
+# --------------------------------------------------------------------------------------- parts
+
+
+def _standing(trials: Sequence[Trial], scale: Scale) -> Table | None:
+    """The best of each phase, and how the search stands to it."""
+    by = phases(trials)
+    mine = leader(by.get(SEARCH, []))
+    rows = []
+    for name, part in by.items():
+        best = leader(part)
+        apart = mine and best and name != SEARCH and score_of(mine) - score_of(best)
+        rows.append((
+            name, len(part), scale.text(best.score) if best else "none",
+            scale.signed(apart) if isinstance(apart, float) else "",
+            best.params if best else None,
+        ))  # fmt: skip
+    head = ("phase", "trials", f"best {scale.measure}", "search above it", "parameters of the best")
+    return Table("The best of the search and of each baseline", head, tuple(rows)) if rows else None
+
+
+def _progress(trials: Sequence[Trial], scale: Scale) -> Part | None:
+    by = {name: part for name, part in phases(trials).items() if leader(part)}
+    if not by:
+        return None
+    signs = figures.keys(by, figures.DASHES)
+    runs, levels, rows = [], [], []
+    for sign, (name, part) in zip(signs, by.items(), strict=True):
+        scores = [_shown(score_of(t), scale) if is_scored(t) else None for t in part]
+        run = figures.Run(scores, [0.0 if t.same_as is not None else t.seconds for t in part])
+        if len(part) > 1 or name == SEARCH:
+            runs.append((sign, run))
+        else:
+            levels += [(sign, score) for score in scores if score is not None]
+        rows += [(name, *row) for row in zip(
+            range(1, len(part) + 1), (t.number for t in part), run.spent(), run.best(), strict=True
+        )]  # fmt: skip
+    return Part(
+        "The best so far",
+        "A repeated network is a trial that takes no time. Horizontal lines are single networks.",
+        figures.progress(runs, levels, _axis(scale)),
+        tuple(signs),
+        _csv(("phase", "trials", "trial", "seconds", _axis(scale, "best")), rows),
+    )
+
+
+def _steps(trials: Sequence[Trial], scale: Scale) -> Part | None:
+    """Only of searches that draw by a temperature."""
+    able = [t for t in trials if is_scored(t) and {"step", "temperature"} <= t.notes.keys()]
+    if not able:
+        return None
+    word = "error" if scale.is_share else "score"
+    values = [_shown(1 - score_of(t) if scale.is_share else score_of(t), scale) for t in able]
+    points = [(int(t.notes["step"]), value) for t, value in zip(able, values, strict=True)]
+    heat = sorted({int(t.notes["step"]): float(t.notes["temperature"]) for t in able}.items())
+    rows = [
+        (t.number, t.notes["step"], t.notes["temperature"], value)
+        for t, value in zip(able, values, strict=True)
+    ]
+    return Part(
+        "Steps and their temperature",
+        "The networks that each step drew; the colder, the more by the surrogate's guesses.",
+        figures.steps(points, heat, _axis(scale, word)),
+        (Key(f"{word} of a network", figures.PALETTE[0], "o"),
+         Key("temperature", figures.PALETTE[5], "--")),
+        _csv(("trial", "step", "temperature", _axis(scale, word)), rows),
+    )  # fmt: skip
+
+
+def _guesses(trials: Sequence[Trial], scale: Scale) -> Part | None:
+    able = [t for t in trials if is_scored(t) and t.notes.get("guess") is not None]
+    if not able:
+        return None
+    # What falls to minus infinity is guessed by its exponential.
+    values = [float(np.exp(s)) if (s := score_of(t)) < 0 else s for t in able]
+    pairs = [
+        (_shown(float(t.notes["guess"]), scale), _shown(value, scale))
+        for t, value in zip(able, values, strict=True)
+    ]
+    wrong = sum(abs(a - b) for a, b in pairs) / len(pairs)
+    order = spearman([a for a, _ in pairs], [b for _, b in pairs])
+    told = "none (all equal, or too few)" if order is None else f"{order:.2f}"
+    unit = " points" if scale.is_share else ""
+    word = _axis(scale, "score" if all(score_of(t) >= 0 for t in able) else "exp(score)")
+    return Part(
+        "The surrogate's guesses",
+        f"Spearman correlation of guesses and scores: {told}; mean absolute error: "
+        f"{wrong:.3g}{unit}, of {len(pairs):,} networks. On the dotted line a guess is right.",
+        figures.guesses(pairs, word),
+        numbers=_csv(
+            ("trial", f"guess of the {word}", word),
+            [(t.number, *pair) for t, pair in zip(able, pairs, strict=True)],
+        ),
+    )
+
+
+def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """The correlation of their ranks; None where one of them has a single value."""
+    left, right = _ranks(a), _ranks(b)
+    if left.std() == 0 or right.std() == 0:
+        return None
+    return float(np.corrcoef(left, right)[0, 1])
+
+
+def _ranks(values: Sequence[float]) -> np.ndarray[Any, Any]:
+    """Equal values have the mean of their ranks."""
+    _, place, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    ranks: np.ndarray[Any, Any] = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranks
+
+
+def _tradeoff(trials: Sequence[Trial], scale: Scale) -> Part | None:
+    made = [t for t in trials if is_scored(t)]
+    if not made:
+        return None
+    corners = front(made)
+    by = phases(made)
+    signs = figures.keys(by, figures.MARKS)
+    groups = [
+        (sign, [_point(t, scale) for t in part])
+        for sign, part in zip(signs, by.values(), strict=True)
+    ]
+    numbers = {trial.number for trial in corners}
+    every = known(made)
+    others = [t for t in front(made, every) if t.number not in numbers]
+    tables = [Table("The front: score against parameters", *_rows(corners, scale))]
+    if others:
+        words = {"params": "parameters", "macs": "MACs"}
+        told = ", ".join(words.get(name, name) for name in every)
+        tables.append(Table(f"No worse, if {told} all count", *_rows(others, scale)))
+    return Part(
+        "Scores and sizes",
+        "Ringed: no smaller network has a better score.",
+        figures.tradeoff(groups, [_point(t, scale) for t in corners], _axis(scale)),
+        tuple(signs),
+        _csv(
+            ("trial", "phase", "parameters", "macs", "latency", _axis(scale), "front"),
+            [(t.number, t.phase, t.params, t.macs, t.latency, _point(t, scale)[1],
+              int(t.number in numbers)) for t in made],
+        ),
+        tuple(tables),
+    )  # fmt: skip
+
+
+def _point(trial: Trial, scale: Scale) -> tuple[float, float]:
+    return trial.params, _shown(score_of(trial), scale)
+
+
+def _rows(
+    trials: Iterable[Trial], scale: Scale
+) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...], ...]]:
+    trials = list(trials)
+    timed = any(trial.latency is not None for trial in trials)
+    head = ("trial", "phase", scale.measure, "parameters", "MACs", "network")
+    rows = tuple(
+        (t.number, t.phase, scale.text(t.score), t.params, t.macs or None, t.encoding)
+        for t in trials
+    )
+    if not timed:
+        return head, rows
+    slow = [None if t.latency is None else 1000 * t.latency for t in trials]
+    return (*head, "latency (ms)"), tuple(
+        (*row, each) for row, each in zip(rows, slow, strict=True)
+    )
+
+
+def _ranking(best: Best, scale: Scale) -> Table:
+    head, rows = _rows([trial for _, trial, _, _ in best], scale)
+    ranks = [rank for rank, _, _, _ in best]
+    ranked = tuple((rank, *row) for rank, row in zip(ranks, rows, strict=True))
+    return Table("In the order of their scores", ("rank", *head), ranked)
+
+
+def _heading(rank: int, trial: Trial, scale: Scale) -> str:
+    return f"{rank}. {scale.text(trial.score)} {scale.measure}, {trial.params:,} parameters"
+
+
+def _cost(trials: Sequence[Trial]) -> Table:
+    by = phases(trials)
+    parts = [(name, Spent.of(part)) for name, part in by.items()]
+    if len(parts) != 1:
+        parts.append(("all", Spent.of(trials)))
+    rows = tuple(
+        (name, spent.trials, spent.evaluated, spent.networks, spent.failed, spent.together,
+         spent.seconds, spent.each)
+        for name, spent in parts
+    )  # fmt: skip
+    head = ("phase", "trials", "evaluated", "different networks", "failed",
+            "trained together (mean)", "seconds", "seconds a network")  # fmt: skip
+    return Table("What the search cost, in seconds of evaluation", head, rows)
+
+
+def _failures(trials: Sequence[Trial]) -> Table | None:
+    rows = tuple((t.number, t.phase, t.encoding, t.error) for t in trials if t.error is not None)
+    head = ("trial", "phase", "network", "error")
+    return Table("Trials that failed", head, rows) if rows else None
