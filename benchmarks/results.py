@@ -1,6 +1,6 @@
 """The tables of docs/results.md: sets made of their parts, networks trained on them, three seeds.
 
-    python benchmarks/results.py PARTS FOLDER [--only avmnist|cifar]
+    python benchmarks/results.py PARTS FOLDER [--only avmnist|cifar|search]
 
 PARTS has the files of the real sets (docs/data-sets.md, `--from`); FOLDER gets sets and runs.
 What is there is not made again.
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", choices=TABLES)
+    parser.add_argument("--only", choices=[*TABLES, "search"])
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -45,6 +45,9 @@ def main() -> None:
         if given.only in (None, name):
             print(f"\n{name}\n")
             table(name, rows(given.parts, given.folder), given.folder, given.jobs)
+    if given.only in (None, "search"):
+        print("\nsearch\n")
+        searched(given.parts, given.folder)
 
 
 def table(name: str, rows: Iterable[Row], folder: Path, jobs: int) -> None:
@@ -126,6 +129,64 @@ def cifar(parts: Path, folder: Path) -> Iterable[Row]:
     yield Row("KerasNet", EXAMPLES / "kerasnet.xg", (*told, apart))
     yield Row("XKerasNet", EXAMPLES / "xkerasnet.xg", (*told, together))
     yield Row("made of KerasNet by `xsertion`", made, (*told, apart))
+
+
+def searched(parts: Path, folder: Path) -> None:
+    """MFAS on AV-MNIST: test accuracies of the first five of each search, five seeds."""
+    (*_, fusion) = avmnist(parts, folder)
+    extractors = folder / "avmnist-2-0"
+    train(fusion, 0, extractors)
+    rows: dict[str, list[list[float]]] = {}
+    for seed in range(5):
+        out = folder / f"mfas-{seed}"
+        if not (out / "report.html").exists():
+            xgraph(
+                "search", EXAMPLES / "spaces" / "avmnist_mfas.xg",
+                *("--data", folder / "sets" / "avmnist", "--recipe", "mfas-search"),
+                *("--override", "losses={logits: cross-entropy}"),
+                *("--override", "inputs={'*': [normalise]}", "--set", "c=8", "--set", "units=16"),
+                *("--init", extractors / "weights.safetensors", "--strategy", "mfas"),
+                *("--option", "restart=false", "--option", "temperature=code"),
+                *("--option", "sharing=shape", "--seed", seed, "-o", out),
+            )  # fmt: skip
+        for phase, found in tested(out).items():
+            rows.setdefault(phase, []).append(found)
+    print("| | " + " | ".join(f"seed {n}" for n in range(5)) + " | mean ± deviation |")
+    print("|---|" + "---:|" * 6)
+    for phase, each in rows.items():
+        means = [statistics.mean(values) for values in each]
+        shown = " | ".join(f"{mean:.1%}" for mean in means)
+        every = [value for values in each for value in values]
+        spread = f"{statistics.mean(every):.1%} ± {statistics.stdev(every) * 100:.1f}"
+        print(f"| {phase} | {shown} | {spread} |")
+
+
+def tested(run: Path) -> dict[str, list[float]]:
+    """The accuracy on the test split of the first five networks of each part of a search."""
+    from xgraph.search.folder import resume
+    from xgraph.search.search import Search, ranked
+    from xgraph.train.evaluate import evaluate
+
+    opened = resume(run)
+    plan = opened.evaluator.plan
+    assert plan.test is not None
+    search = Search(run, opened.space, opened.evaluator, 0, opened.about.limits, _Quiet())
+    trials = search.study.trials
+    found: dict[str, list[float]] = {}
+    for phase in dict.fromkeys(trial.phase for trial in sorted(trials, key=lambda t: t.number)):
+        for trial in ranked(trials, phase)[:5]:
+            graph, weights = search.weights(trial)
+            measured = evaluate(graph, weights, plan.feed, plan.test, backend="onnx", batch=32)
+            found.setdefault(phase, []).append(measured.metrics["accuracy"])
+    return found
+
+
+class _Quiet:
+    stop = False
+
+    def phase(self, name: str, trials: int) -> None: ...
+
+    def trial(self, trial: object) -> None: ...
 
 
 TABLES: dict[str, Callable[[Path, Path], Iterable[Row]]] = {"avmnist": avmnist, "cifar": cifar}

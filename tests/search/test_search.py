@@ -206,6 +206,42 @@ def test_limits_and_budgets(tmp_path: Path) -> None:
         none.run([none.strategy("search", RandomSearch(samples=5))])
 
 
+def test_latency_is_measured_once(tmp_path: Path) -> None:
+    made = search(tmp_path, limits=Limits(latency=10.0))
+    trials = made.run([made.strategy("search", RandomSearch(samples=3))])
+    assert all(trial.latency is not None and 0 < trial.latency < 10 for trial in trials)
+    held = (tmp_path / "latency.json").read_text("utf-8")
+    again = search(tmp_path, limits=Limits(latency=10.0))
+    again.run([again.strategy("search", RandomSearch(samples=3))])
+    assert (tmp_path / "latency.json").read_text("utf-8") == held
+    none = search(tmp_path / "none", limits=Limits(latency=1e-9))
+    with pytest.raises(DiagnosticError, match="no network of this space is within the limits"):
+        none.run([none.strategy("search", RandomSearch(samples=3))])
+
+
+def test_a_candidate_that_makes_no_sense_is_told(tmp_path: Path) -> None:
+    """Here, an alternative whose shape does not fit what is behind it."""
+    text = """network n
+param units = 8
+modality top: [1, 4, 8]
+modality bottom: [1, 4, 8]
+superlayer a(concat(top, bottom)) {
+  choice(flatten -> linear(8), conv(3, 3)) -> reshape([8])
+  linear(10)
+}
+output logits = a
+"""
+    given = xgraph.Space.load(text)
+    told = job(tmp_path, examples=(Sample(given, given.region.unrank(0)).text,), weights=None,
+               recipe=read_recipe(None, ["epochs=1", "validation=0.25"]))  # fmt: skip
+    made = Search(tmp_path, given, Evaluator(told), 0, Limits(), Quiet())
+    trials = made.run([made.strategy("search", RandomSearch(samples=2))])
+    assert sorted(trial.error is None for trial in trials) == [False, True]
+    (failed,) = [trial for trial in trials if trial.error]
+    assert failed.error is not None
+    assert failed.error.startswith("shape-mismatch")
+
+
 def test_networks_that_are_trained_whole(tmp_path: Path) -> None:
     """Where nothing is frozen, candidates are trained as `xgraph train` does."""
     given = job(tmp_path, recipe=read_recipe(None, ["epochs=1", "batch=32", "validation=0.25"]))

@@ -102,7 +102,7 @@ MISTAKES: list[tuple[tuple[str, ...], str, str]] = [
      "error[missing-data]: there is no such data\n"),
     (("space.xg", "--data", "data", *TOLD, "-o", "run", "--max-params", "10"), "",
      "error[no-candidate]: no network of this space is within the limits\n --> halves\n"
-     "help: raise `--max-params` or `--max-macs`\n"),
+     "help: raise `--max-params`, `--max-macs` or `--max-latency`\n"),
     (("space.xg", "--data", "data", *TOLD[:-2], "-o", "run"), "",
      "error[missing-weights]: `upper.c1.conv1.weight` is frozen, and nothing says what its weights"
      " are\n --> halves\nhelp: `--init FILE` brings those of trained networks\n"),

@@ -49,6 +49,9 @@ STRATEGIES = ("random", "mfas", "evolution")
               help="The most time of one strategy, all workers together.")  # fmt: skip
 @click.option("--max-params", type=click.IntRange(1), metavar="N", help="Of a candidate.")
 @click.option("--max-macs", type=click.IntRange(1), metavar="N", help="Of a candidate, a sample.")
+@click.option("--max-latency", type=click.FloatRange(0, min_open=True), metavar="MS",
+              help="Of a candidate, one sample through ONNX Runtime here.")  # fmt: skip
+@click.option("--latency", "timed", is_flag=True, help="Measure that of every candidate.")
 @click.option("--fraction", type=float, default=1.0, help="Train on this share of every class.")
 @click.option("--no-baselines", is_flag=True, help="Leave out what the search is held against.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True,
@@ -83,6 +86,8 @@ def search(
     seconds: float | None,
     max_params: int | None,
     max_macs: int | None,
+    max_latency: float | None,
+    timed: bool,
     fraction: float,
     no_baselines: bool,
     top: int,
@@ -126,7 +131,14 @@ def search(
                 settings=read_settings(settings),
                 strategy=read_strategy(strategy, options),
                 seed=seed,
-                limits=Limits(max_params, max_macs, trials, seconds),
+                limits=Limits(
+                    max_params,
+                    max_macs,
+                    trials,
+                    seconds,
+                    None if max_latency is None else max_latency / 1000,
+                    timed,
+                ),
                 baselines=not no_baselines,
             )
             made = recipe_of(recipe, overrides)

@@ -13,7 +13,9 @@ RUN/search.json      space, data, recipe, strategy, seed: all that trials depend
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol, final
@@ -29,6 +31,7 @@ from xgraph.report import Cost
 from xgraph.search.baselines import Baseline
 from xgraph.search.candidate import Arrays, Candidate, Outcome
 from xgraph.search.evaluate import Evaluator, cost_of
+from xgraph.search.latency import Stopwatch
 from xgraph.search.lockstep import ACTIVATIONS
 from xgraph.search.strategies.contract import Ask, Sharing, Strategy
 from xgraph.search.study import Study, Trial
@@ -56,6 +59,14 @@ class Limits:
     trials: int | None = None
     seconds: float | None = None
     """Of evaluation, all workers together."""
+    latency: float | None = None
+    """Seconds of one sample."""
+    timed: bool = False
+    """Whether every candidate's latency is measured, within the limit or without one."""
+
+    @property
+    def are_of_candidates(self) -> bool:
+        return any(limit is not None for limit in (self.params, self.macs, self.latency))
 
     def holds(self, cost: Cost) -> bool:
         macs = cost.macs if isinstance(cost.macs, int) else 0
@@ -107,6 +118,7 @@ class Search:
         self.seed, self.limits, self.observer = seed, limits, observer
         self.workers = workers or Here(evaluator)
         self.study = Study(folder, space)
+        self.stopwatch = Stopwatch(folder)
         self._kept = {trial.number: trial for trial in self.study.trials}
         self._next = 0
         self._keys: dict[str, Trial] = {}
@@ -167,7 +179,7 @@ class Search:
                 "no-candidate",
                 "no network of this space is within the limits",
                 origin=self.space.name,
-                help="raise `--max-params` or `--max-macs`",
+                help="raise `--max-params`, `--max-macs` or `--max-latency`",
             )
 
     # --------------------------------------------------------------------------- evaluation
@@ -208,7 +220,10 @@ class Search:
         return found
 
     def _key(self, phase: Phase, ask: Ask | Baseline) -> str:
-        digest = canonical(self.evaluator.graph(_text(ask)))
+        try:
+            digest = canonical(self.evaluator.graph(_text(ask)))
+        except DiagnosticError:  # it will be told of when it is evaluated
+            digest = sha256(_text(ask).encode()).hexdigest()
         # With weights of others, a network is another one in another round.
         shared = phase.sharing != "none" and isinstance(ask, Ask)
         return f"{digest} {phase.name} {ask.round}" if shared else digest  # type: ignore[union-attr]
@@ -218,10 +233,11 @@ class Search:
     ) -> Candidate:
         seed = crc32(f"{self.seed} {key}".encode())
         inherited: Arrays = {}
-        if phase.sharing != "none":
-            low = driver.tensor_graph(self.evaluator.graph(_text(ask)))
-            for node_key, addresses in _shares(low, phase.sharing):
-                inherited |= {a: v for a, v in bank.get(node_key, {}).items() if a in addresses}
+        if bank:
+            with suppress(DiagnosticError):
+                low = driver.tensor_graph(self.evaluator.graph(_text(ask)))
+                for node_key, addresses in _shares(low, phase.sharing):
+                    inherited |= {a: v for a, v in bank.get(node_key, {}).items() if a in addresses}
         return Candidate(_text(ask), seed, inherited)
 
     def _keep(
@@ -234,16 +250,27 @@ class Search:
         outcome: Outcome,
     ) -> None:
         sample = ask.sample if isinstance(ask, Ask) else None
+        graph = self.evaluator.graph(candidate.text) if outcome.error is None else None
+        timed = self.limits.timed or self.limits.latency is not None
+        latency = self.stopwatch.seconds(graph) if timed and graph is not None else None
         trial = Trial(
             number, phase.name, sample.encoding if sample else phase.name, key, candidate.seed,
             outcome.score, outcome.metrics, outcome.params, outcome.macs, outcome.seconds,
-            outcome.together, outcome.error, notes=ask.notes if isinstance(ask, Ask) else {},
+            outcome.together, outcome.error, latency=latency,
+            notes=ask.notes if isinstance(ask, Ask) else {},
         )  # fmt: skip
-        write_whole(self._file(trial, ".xg"), unbuild(self.evaluator.graph(candidate.text)))
+        write_whole(self._file(trial, ".xg"), self._printed(candidate.text))
         if outcome.error is None:
             save(self._file(trial, ".safetensors"), outcome.weights)
         self.study.add(trial, sample)
         self._kept[number] = trial
+
+    def _printed(self, text: str) -> str:
+        """As it was evaluated, its `param`s as they were set; as it is, where it makes no sense."""
+        try:
+            return unbuild(self.evaluator.graph(text))
+        except DiagnosticError:
+            return text
 
     def _repeat(self, number: int, phase: Phase, ask: Ask | Baseline, known: Trial) -> None:
         """A trial of a network that was evaluated before."""
@@ -259,12 +286,15 @@ class Search:
 
     def _is_allowed(self, sample: Sample) -> bool:
         """Whether a network is within the limits; one that makes no sense is, and fails."""
-        if self.limits.params is None and self.limits.macs is None:
+        if not self.limits.are_of_candidates:
             return True
         if sample.encoding not in self._allowed:
             try:
-                cost = cost_of(driver.tensor_graph(self.evaluator.graph(sample.text)))
-                self._allowed[sample.encoding] = self.limits.holds(cost)
+                graph = self.evaluator.graph(sample.text)
+                holds = self.limits.holds(cost_of(driver.tensor_graph(graph)))
+                if holds and self.limits.latency is not None:
+                    holds = self.stopwatch.seconds(graph) <= self.limits.latency
+                self._allowed[sample.encoding] = holds
             except DiagnosticError:
                 self._allowed[sample.encoding] = True
         return self._allowed[sample.encoding]

@@ -7,19 +7,18 @@ from itertools import islice
 from random import Random
 from typing import Literal, final
 
-from xgraph.diagnostics import DiagnosticError
 from xgraph.recipe.model import Count
 from xgraph.search.strategies.contract import Allowed, Ask, Asking, Strategy
 from xgraph.space import Space
 from xgraph.space.space import Sample
 
-PATIENCE = 500
-"""So many networks in a row beyond the limits end a search for one."""
+LISTED = 4096
+"""The most networks that are put in an order rather than drawn."""
 
 
 @final
 class RandomSearch(Strategy):
-    """Independent draws from the space, no network twice."""
+    """Draws from the space, no encoding twice."""
 
     name: Literal["random"] = "random"
     samples: Count = 100
@@ -36,15 +35,25 @@ class RandomSearch(Strategy):
 
 
 def different(space: Space, rng: Random, allowed: Allowed) -> Iterator[Sample]:
-    """Networks by chance, no two of which compute the same, until the space has no other or so
-    many in a row are beyond the limits."""
-    drawn = space.samples(space.size, rng.randrange(2**32), unique=True)
-    refused = 0
-    while refused < PATIENCE:
-        try:
-            sample = next(drawn)
-        except (DiagnosticError, StopIteration):  # it says so with either
-            return
-        refused = 0 if allowed(sample) else refused + 1
-        if not refused:
+    """Networks by chance, no encoding twice: all there are of a small space, else until so many
+    draws in a row brought nothing new within the limits."""
+    seen, stale = set[str](), 0
+    for sample in _drawn(space, rng):
+        known = sample.encoding in seen
+        seen.add(sample.encoding)
+        if not known and allowed(sample):
+            stale = 0
             yield sample
+        else:
+            stale += 1
+            if stale == LISTED:
+                return
+
+
+def _drawn(space: Space, rng: Random) -> Iterator[Sample]:
+    if space.size > LISTED or space.region.is_weighted:
+        while True:
+            yield space.sample(rng)
+    numbers = list(range(space.size))
+    rng.shuffle(numbers)
+    yield from (Sample(space, space.region.unrank(number)) for number in numbers)
