@@ -5,8 +5,9 @@
 Both train the same fusion networks of `avmnist_mfas` for the same epochs with the same batches. The
 reference has the extractors in the loop and one candidate at a time; its steps are measured on some
 candidates and taken to be equally long for all. Each of our steps is measured by itself: features
-once, several candidates as one computation. With PARTS, the files of the real AV-MNIST
-(docs/data-sets.md), else made data of the same shapes: times do not depend on what the numbers are.
+once, several candidates as one computation. Seconds are those that one core worked. With PARTS, a
+folder with train/ and val/ of AV-MNIST (docs/data-sets.md), else made data of the same shapes:
+times do not depend on what the numbers are.
 """
 
 from __future__ import annotations
@@ -47,11 +48,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=50_000, help="rows to train on, if made")
     parser.add_argument("--steps", type=int, default=20, help="of the reference, that are timed")
     given = parser.parse_args()
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},",
-        end=" ",
-    )
-    print(f"PyTorch {torch.__version__}, one thread; c = {given.c}")
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    torch.set_num_threads(1)
+    versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
+    print(f"{platform.machine()}, one core, {versions}; c = {given.c}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = given.parts or made_data(folder / "data", given.rows)
@@ -132,9 +132,9 @@ def depths(space: Space, count: int) -> list[Sample]:
 
 
 def timed(act: Callable[[], Any]) -> tuple[float, Any]:
-    began = time.perf_counter()
+    began = time.process_time()
     found = act()
-    return time.perf_counter() - began, found
+    return time.process_time() - began, found
 
 
 class Few(Silent):
@@ -145,7 +145,7 @@ class Few(Silent):
         self.times: list[float] = []
 
     def step(self, progress: Any, loss: float | None) -> None:
-        self.times.append(time.perf_counter())
+        self.times.append(time.process_time())
         self.stop = len(self.times) > self.steps
 
 

@@ -114,6 +114,12 @@ def test_alike_together_and_alone(told: tuple[str, ...]) -> None:
         agree(fitted(found), fit(one, dict(own)))
 
 
+def test_a_last_batch_of_one_row_is_left_out_in_both() -> None:
+    made, weights = plans(BODIES[:3], rows=97)
+    for one, own, found in zip(made, weights, fit_together(made, weights), strict=True):
+        agree(fitted(found), fit(one, dict(own)))
+
+
 @pytest.mark.parametrize("target", ["tags", "numbers"])
 def test_other_losses(target: str) -> None:
     made, weights = plans(BODIES[:3], target=target)

@@ -96,7 +96,7 @@ class _Together:
         rates = schedule_of(optimizer, self.stage, steps)
         records = [_Record() for _ in self.plans]
         for epoch in range(self.stage.epochs):
-            losses = []
+            losses, rows = [], 0
             for batch, targets in self._batches(epoch):
                 optimizer.zero_grad(set_to_none=True)
                 loss = self.objective.of_each(self._outputs(batch), targets)
@@ -104,8 +104,10 @@ class _Together:
                 rate = optimizer.param_groups[0]["lr"]
                 optimizer.step()
                 rates.step()
-                losses.append(loss.detach() * len(targets[self.objective.targets[0].output][0]))
-            sums = torch.stack(losses).double().sum(0) / len(self.train)
+                size = len(targets[self.objective.targets[0].output][0])
+                losses.append(loss.detach() * size)
+                rows += size
+            sums = torch.stack(losses).double().sum(0) / rows
             self._validate(epoch, (epoch + 1) * steps, float(rate), sums.tolist(), records)
         return self._results(records)
 
