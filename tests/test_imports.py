@@ -44,6 +44,7 @@ ARROWS: dict[str, set[str]] = {
     "data": CORE | {"recipe"},
     "train": CORE | {"data", "recipe", "build", "passes", "backends", "driver"},
     "search": CORE
+    | {"samples"}
     | {"grammar", "build", "space", "passes", "data", "recipe", "train", "driver", "report"},
     "cli": CORE
     | {"grammar", "build", "space", "backends", "report", "driver", "arrays", "passes", "compare"}

@@ -81,10 +81,23 @@ def test_dropout_rests_where_nothing_learns() -> None:
     which a weight is trained it draws, so nothing behind it is a feature."""
     given = space()
     sample = Sample(given, given.region.unrank(3))
-    learning = made(sample, trained=lambda a: a.startswith(("head", "lower.c1")))[2]
+    learning = made(sample, trained=lambda a: a.startswith(("head", "lower")))[2]
     names = {node.op.name for node in learning.rest.nodes()}
     assert {"dropout", "conv", "bn"} <= names
     assert "dropout" not in {node.op.name for node in made(sample)[2].rest.nodes()}
+
+
+def test_a_frozen_part_that_reads_what_is_trained() -> None:
+    """Its dropout rests, which the rest alone could not know: such a network is not cut."""
+    given = space()
+    low = xgraph.lower(Sample(given, given.region.unrank(3)).graph())
+    assert (
+        cut(
+            low, ["logits"], lambda a: a.startswith(("head", "lower.c1")), INPUTS,
+            digests(initialise(low, 0)),
+        )
+        is None
+    )  # fmt: skip
 
 
 def test_nothing_to_train() -> None:

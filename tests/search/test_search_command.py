@@ -20,7 +20,7 @@ import xgraph
 from xgraph.cli import main
 from xgraph.search.study import Study
 from xgraph.space.space import Sample
-from xgraph.weights import initialise, load, save
+from xgraph.weights import INPUTS, initialise, load, metadata, save
 
 TOLD = (
     "--override", "epochs=2", "--override", "batch=32", "--override", "train=['@fusion']",
@@ -55,7 +55,7 @@ def test_a_search_from_begin_to_end(here: Path) -> None:
     output = begin("--strategy", "mfas", "--option", "samples=4", "--top", "3")
     assert output.startswith(
         "halves: 72 networks\n225 rows to train, 75 to compare by\n"
-        "frozen layers ran once; 15 networks train as one\n"
+        "frozen layers ran once; up to 15 networks train as one\n"
     )
     for phase in ("search: 36", "random: 36", "late fusion: 1", "upper alone: 1", "lower alone: 1"):
         assert phase in output
@@ -87,11 +87,34 @@ def test_the_best_are_trained_to_the_end(here: Path) -> None:
         "--option", "samples=5", "--no-baselines", "--top", "2", "--final", "mfas",
         "--final-override", "stages.1.epochs=1", "--final-set", "units=16",
     )  # fmt: skip
-    assert "1. trained: accuracy" in output
-    assert "2. trained: accuracy" in output
+    assert "1. trained to the end: accuracy" in output
+    assert "2. trained to the end: accuracy" in output
+    assert " on the test rows" in output
     final = load(Path("run/final/1/weights.safetensors"))
     assert final["head.linear1.weight"].shape == (10, 16)
     assert Path("run/final/2/model.onnx").exists()
+    told = run("--resume", "-o", "run", "--top", "2", "--final", "mfas", code=1)
+    assert told.endswith(
+        "error[changed-search]: the best were trained by another recipe or with other `param`s\n"
+        "  --> run/final\nhelp: move `run/final` away to train them anew\n\n"
+    )
+
+
+def test_resume_takes_no_other_options(here: Path) -> None:
+    begin("--option", "samples=2", "--no-baselines")
+    told = run("--resume", "-o", "run", "--seed", "3", code=2)
+    assert "Error: --seed: --resume goes on with what RUN holds: leave this out" in told
+
+
+def test_inputs_are_made_as_the_weights_say(here: Path) -> None:
+    """Frozen layers were trained on prepared inputs: a recipe that says nothing takes those."""
+    fresh = load(Path("init.safetensors"))
+    plain = {"transforms": [{"name": "scale", "by": 2.0}]}
+    said = {INPUTS: json.dumps({"top": plain, "bottom": plain})}
+    save(Path("init.safetensors"), fresh, said)
+    begin("--option", "samples=2", "--no-baselines", "--top", "1")
+    assert "scale" in Path("run/recipe.yaml").read_text("utf-8")
+    assert "scale" in metadata(Path("run/best/1.safetensors"))[INPUTS]
 
 
 MISTAKES: list[tuple[tuple[str, ...], str, str]] = [
@@ -104,8 +127,8 @@ MISTAKES: list[tuple[tuple[str, ...], str, str]] = [
      "error[no-candidate]: no network of this space is within the limits\n --> halves\n"
      "help: raise `--max-params`, `--max-macs` or `--max-latency`\n"),
     (("space.xg", "--data", "data", *TOLD[:-2], "-o", "run"), "",
-     "error[missing-weights]: `upper.c1.conv1.weight` is frozen, and nothing says what its weights"
-     " are\n --> halves\nhelp: `--init FILE` brings those of trained networks\n"),
+     "error[missing-weights]: `upper.c1.conv1.weight` is frozen, and nothing says what it is\n"
+     " --> --init\nhelp: `--init FILE` brings the weights of trained networks\n"),
     (("space.xg", "--data", "data", *TOLD, "-o", "run", "--option", "sample=3"), "",
      "error[unknown-key]: there is no key `sample` here\n --> --option sample=3\n"
      "help: did you mean `samples`?\n"),

@@ -118,8 +118,14 @@ def search(
 
     folder = named(out, "output folder")
     source = driver.read_source(space)[0] if space is not None else None
+    final = None
+    if final_recipe is not None:
+        final = recipe_of(final_recipe, final_overrides), read_settings(final_settings)
+    elif final_settings or final_overrides:
+        raise click.UsageError("--final-set and --final-override go with --final")
     with claimed(folder):
         if resume:
+            _only_resume()
             opened = folders.resume(folder, source, data)
         else:
             if source is None or data is None:
@@ -143,20 +149,32 @@ def search(
             )
             made = recipe_of(recipe, overrides)
             opened = folders.begin(folder, source, about, made, Path(init) if init else None)
-        final = None
-        if final_recipe is not None:
-            final = recipe_of(final_recipe, final_overrides), read_settings(final_settings)
-        elif final_settings or final_overrides:
-            raise click.UsageError("--final-set and --final-override go with --final")
         _run(opened, jobs, engine, address, top, final)
+
+
+ANEW = ("space", "data", "out", "resume", "top", "final_recipe", "final_settings",
+        "final_overrides", "jobs", "engine", "address")  # fmt: skip
+"""What can be told when a search goes on; all else is the search's own."""
+
+
+def _only_resume() -> None:
+    context = click.get_current_context()
+    source = click.core.ParameterSource.COMMANDLINE
+    for option in context.command.params:
+        name = option.name or ""
+        if name not in ANEW and context.get_parameter_source(name) is source:
+            told = f"{option.opts[0]}: --resume goes on with what RUN holds: leave this out"
+            raise click.UsageError(told)
 
 
 def _run(opened: Opened, jobs: int, engine: str, address: str | None, top: int, final: Any) -> None:
     """Search to the end, or until Ctrl-C, and say what was found."""
-    from xgraph.search.finish import train_best, write_best
+    from xgraph.search.finish import check_final, train_best, write_best
     from xgraph.search.search import Stopped
     from xgraph.search.standing import summary
 
+    if final is not None:
+        check_final(opened, final[1])
     workers = opened.workers(jobs, engine, address)
     try:
         with _watching() as watch:
@@ -183,14 +201,17 @@ def _tell(opened: Opened, together: int) -> None:
     click.echo(f"{opened.space.name}: {opened.space.size_text} networks")
     click.echo(f"{len(made.train):,} rows to train, {len(made.val):,} to compare by")
     if together > 1:
-        click.echo(f"frozen layers ran once; {together} networks train as one")
+        click.echo(f"frozen layers ran once; up to {together} networks train as one")
 
 
 def _tell_final(one: Any) -> None:
     test = one.metrics["test"]
-    told = test["metrics"] if test else one.metrics["epochs"][-1]
-    listed = "  ".join(f"{name} {value:.4f}" for name, value in told.items() if "/" not in name)
-    click.echo(f"{one.rank}. trained: {listed}")
+    epoch = one.metrics["epochs"][(one.metrics["best_epoch"] or 0) - 1]
+    last = {name.removeprefix("val/"): value for name, value in epoch.items()}
+    told = test["metrics"] if test else last
+    listed = "  ".join(f"{n} {told[n]:.4f}" for n in ("accuracy", "f1", "mse", "loss") if n in told)
+    rows = "test" if test else "validation"
+    click.echo(f"{one.rank}. trained to the end: {listed} on the {rows} rows")
 
 
 def _needs_search() -> None:

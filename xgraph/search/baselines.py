@@ -76,8 +76,10 @@ def _with(
     body = maker.body([maker.stage(None, *read, maker.call("linear", maker.number(units)))])
     other = replace(fusion, arguments=streams, body=body)
     document = sample.document
+    alone = len(streams) == 1
     changed = tuple(
         replace(d, meta=()) if isinstance(d, t.Network) else other if d is fusion else d
         for d in document.declarations
+        if not (alone and isinstance(d, t.Connect | t.Route))  # by which others flow in
     )
     return format_document(replace(document, declarations=changed))

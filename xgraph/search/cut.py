@@ -43,21 +43,23 @@ def cut(
     inputs: Mapping[str, str],
     weights: Mapping[str, str],
 ) -> Cut | None:
-    """Cut what `outputs` of a tensor-level graph need; None where no layer of it is trained.
+    """Cut what `outputs` of a tensor-level graph need; None where no layer of it is trained, or a
+    part that is frozen reads one that is not: how it acts is not known from the rest alone.
 
     `inputs` and `weights` are digests by name and address; `is_trained` is asked of addresses.
-    Outputs that do not change are left out of the rest.
     """
     digests = _digests(graph, is_trained, inputs, weights)
+    if digests is None:
+        return None
     wanted = {name: graph.outputs[name] for name in outputs}
-    changing = {name: value for name, value in wanted.items() if value.node not in digests}
-    if not changing:
+    if all(value.node in digests for value in wanted.values()):
         return None
     rest, features = Graph(graph.name, "tensor"), dict[str, Value]()
     copied: dict[Value, Value] = {}
     once = {node for node in digests if node.op.name not in FREE}
-    nodes = _needed(changing.values(), once)
-    for value in (value for node in nodes if node not in once for value in node.inputs):
+    nodes = _needed(wanted.values(), once)
+    read_there = [value for node in nodes if node not in once for value in node.inputs]
+    for value in (*read_there, *wanted.values()):
         if value.node in once and value not in copied:
             name = f"f{digests[value.node][:24]}_{value.index}"
             copied[value] = rest.inputs.get(name) or placeholder(rest, name, value)
@@ -67,7 +69,7 @@ def cut(
             read = [copied[value] for value in node.inputs]
             new = rest.add(node.op, read, node.attrs, ports=node.ports, address=node.address)
             copied.update(zip(node.outputs, new.outputs, strict=True))
-    rest.outputs = {name: copied[value] for name, value in changing.items()}
+    rest.outputs = {name: copied[value] for name, value in wanted.items()}
     return Cut(features, digests, rest)
 
 
@@ -115,8 +117,9 @@ def _digests(
     is_trained: Callable[[str], bool],
     inputs: Mapping[str, str],
     weights: Mapping[str, str],
-) -> dict[Node, str]:
-    """Of the nodes that are frozen: that read what is frozen, and neither learn nor draw."""
+) -> dict[Node, str] | None:
+    """Of the nodes that are frozen: that read what is frozen, and neither learn nor draw. None
+    where one is at rest that reads what is not frozen."""
     trained = {
         f"{node.address}.{param.name}": is_trained(f"{node.address}.{param.name}")
         for node in graph.nodes()
@@ -131,6 +134,8 @@ def _digests(
         if any(trained.get(name) for name in names) or not rests:
             continue
         if not all(value.node in found for value in node.inputs):
+            if node.op.name in _RESTS:
+                return None
             continue
         read = [
             inputs[node.address]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,14 +18,14 @@ from xgraph.data.feed import Feed, Port, feed_of
 from xgraph.data.source import open_data
 from xgraph.diagnostics import Diagnostic, DiagnosticError, fail
 from xgraph.ir.graph import Graph
-from xgraph.recipe.model import Recipe
+from xgraph.recipe.model import Group, Recipe, Stage
 from xgraph.report import Cost, node_cost
 from xgraph.search.candidate import Arrays, Candidate, Outcome
 from xgraph.search.cut import Cut, cut
 from xgraph.search.features import Store
 from xgraph.source import Source
 from xgraph.train.fit import Fitted, fit
-from xgraph.train.optim import is_trained
+from xgraph.train.optim import is_trained, matches, spelt_out
 from xgraph.train.plan import Plan, plan, prepared
 from xgraph.weights import inherit, load
 
@@ -61,7 +62,7 @@ class Evaluator:
         torch.set_num_threads(job.threads)
         self.job = job
         self.given = load(job.weights) if job.weights else {}
-        self._digests = {name: _digest(array) for name, array in self.given.items()}
+        self._digests = _Known({name: _digest(array) for name, array in self.given.items()})
         first = self.graph(job.examples[0])
         self.plan = plan(
             first, open_data(job.data), job.recipe, fraction=job.fraction,
@@ -73,7 +74,10 @@ class Evaluator:
             for port in self.plan.feed.ports
         }
         self.store: Store | None = None
-        cuts = [found for text in job.examples if (found := self._cut_of(text))]
+        cuts = [
+            found for number, text in enumerate(job.examples)
+            if (found := self._cut_of(text, needed=number == 0))
+        ]  # fmt: skip
         if cuts:
             self.store = Store(job.features, self.plan.feed, (self.plan.train, self.plan.val))
             self.store.make(cuts, self.given)
@@ -86,6 +90,16 @@ class Evaluator:
 
     def graph(self, text: str) -> Graph:
         return build_source(Source("<candidate>", text), dict(self.job.settings), limits=MADE)
+
+    def cost(self, graph: Graph) -> Cost:
+        """Of one sample, of what is trained on: other outputs are not the search's."""
+        low = driver.tensor_graph(graph).copy()
+        targets = feed_of(graph, self.recipe, self.plan.train).targets
+        low.outputs = {target.output: low.outputs[target.output] for target in targets}
+        cost = Cost()
+        for node in low.live():
+            cost.add(node_cost(node))
+        return cost
 
     def run(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """Train and measure; those that can, as one computation. What fails says so in its
@@ -105,8 +119,9 @@ class Evaluator:
             if not isinstance(one, str) and self.store and reason_alone(one[0]) is None
         }  # fmt: skip
         for group in _alike(able):
-            fitted = fit_together([able[i][0] for i in group], [able[i][1] for i in group])
-            found |= dict(zip(group, fitted, strict=True))
+            with suppress(RuntimeError, ValueError):  # `fit` says of each what cannot be
+                fitted = fit_together([able[i][0] for i in group], [able[i][1] for i in group])
+                found |= dict(zip(group, fitted, strict=True))
         share = (time.perf_counter() - began) / max(1, len(able))
         outcomes = []
         for i, one in enumerate(ready):
@@ -129,8 +144,6 @@ class Evaluator:
 
     def cut(self, graph: Graph) -> Cut | None:
         """The network without the layers that no stage changes; None where there are none such."""
-        if self.plan.feed.draws:
-            return None
         low = driver.tensor_graph(graph)
         feed = feed_of(graph, self.recipe, self.plan.train)
         stages = self.recipe.each_stage()
@@ -140,35 +153,37 @@ class Evaluator:
             if param.kind == "parameter"
             and not any(is_trained(graph, stage, address) for stage in stages)
         ]
-        if missing := [address for address in frozen if address not in self.given]:
-            raise fail(
-                "missing-weights",
-                f"`{missing[0]}` is frozen, and nothing says what its weights are",
-                origin=graph.name,
-                help="`--init FILE` brings those of trained networks",
-            )
+        for address in frozen:
+            self._digests[address]  # tells of one that is missing
+        if self._changes:
+            return None
         held = set(frozen)
         made = cut(
             low, [target.output for target in feed.targets], lambda a: a not in held,
             self._inputs, self._digests,
         )  # fmt: skip
-        if made is None:
-            raise fail("nothing-to-train", "the recipe freezes all that leads to the outputs",
-                       origin=graph.name)  # fmt: skip
-        return made if made.features.keys() - _plain_inputs(made) else None
+        return made if made is not None and made.features.keys() - _plain_inputs(made) else None
 
-    def _cut_of(self, text: str) -> Cut | None:
-        """None for an example that makes no sense: it may be one of many."""
+    @property
+    def _changes(self) -> bool:
+        """Whether rows differ from epoch to epoch, or in length from batch to batch."""
+        columns = [s.columns[p.column] for s in (self.plan.train, self.plan.val)
+                   for p in self.plan.feed.ports]  # fmt: skip
+        return self.plan.feed.draws or any(None in column.shape for column in columns)
+
+    def _cut_of(self, text: str, *, needed: bool) -> Cut | None:
+        """None for an example that makes no sense, unless it is `needed`: it is one of many."""
         try:
-            graph = self.graph(text)
-        except DiagnosticError:
+            return self.cut(self.graph(text))
+        except DiagnosticError as error:
+            if needed or error.diagnostics[0].id == "missing-weights":
+                raise
             return None
-        return self.cut(graph)
 
     def _planned(self, candidate: Candidate) -> tuple[Plan, Arrays, Cost]:
         graph = self.graph(candidate.text)
         low = driver.tensor_graph(graph)
-        cost = cost_of(low)
+        cost = self.cost(graph)
         weights = driver.initial_weights(low, None, candidate.seed)
         for given in (self.given, candidate.inherited):
             weights = inherit(given, weights).weights
@@ -181,11 +196,10 @@ class Evaluator:
         self.store.make([made], self.given)
         splits = self.store.splits
         ports = tuple(Port(n, n, (), v.type) for n, v in made.rest.inputs.items())
-        targets = tuple(t for t in feed.targets if t.output in made.rest.outputs)
         recipe = recipe.model_copy(update=_of_rest(recipe, graph, made))
         train, val = splits[self.plan.train.name], splits[self.plan.val.name]
         own = {address: weights[address] for address, _ in made.rest.params()}
-        return prepared(made.rest, recipe, Feed(ports, targets), train, val), own, cost
+        return prepared(made.rest, recipe, Feed(ports, feed.targets), train, val), own, cost
 
     def _reason(self, graph: Graph) -> str | None:
         from xgraph.search.together import reason_alone
@@ -194,6 +208,16 @@ class Evaluator:
             return "no layer is frozen"
         candidate = Candidate(self.job.examples[0], self.recipe.seed)
         return reason_alone(self._planned(candidate)[0])
+
+
+class _Known(dict[str, str]):
+    """Digests of the weights that are given."""
+
+    def __missing__(self, address: str) -> str:
+        raise fail(
+            "missing-weights", f"`{address}` is frozen, and nothing says what it is",
+            origin="--init", help="`--init FILE` brings the weights of trained networks",
+        )  # fmt: skip
 
 
 def _plain_inputs(made: Cut) -> set[str]:
@@ -209,7 +233,9 @@ def _of_rest(recipe: Recipe, graph: Graph, made: Cut) -> dict[str, Any]:
             address for address, param in made.rest.params()
             if param.kind == "parameter" and not is_trained(graph, stage, address)
         ]  # fmt: skip
-        stages.append(stage.model_copy(update={"train": None, "freeze": frozen}))
+        groups = _groups_by_address(stage, graph, [a for a, _ in made.rest.params()])
+        told = {"train": None, "freeze": frozen, "groups": groups}
+        stages.append(stage.model_copy(update=told))
     return {
         "stages": stages,
         "train": None,
@@ -218,6 +244,17 @@ def _of_rest(recipe: Recipe, graph: Graph, made: Cut) -> dict[str, Any]:
         "epochs": None,
         "inputs": {},
     }
+
+
+def _groups_by_address(stage: Stage, graph: Graph, addresses: Sequence[str]) -> list[Group]:
+    """The group of each weight that has one: patterns such as `@fusion` mean nothing in a rest."""
+    found = []
+    for address in addresses:
+        for group in stage.groups or []:
+            if any(matches(p, address) for p in spelt_out(graph, [group.match])):
+                found.append(group.model_copy(update={"match": address}))
+                break
+    return found
 
 
 def _alike(able: Mapping[int, tuple[Plan, Arrays, Cost]]) -> list[list[int]]:
@@ -243,22 +280,14 @@ def _outcome(
     macs = cost.macs if isinstance(cost.macs, int) else 0
     if isinstance(result, DiagnosticError):
         return replace(_failed(_told(result)), params=cost.params, macs=macs, seconds=seconds)
-    epochs = [
-        {k.removeprefix("val/"): v for k, v in record.items() if k.startswith("val/")}
-        for record in result.history
-    ]
-    best = max(epochs, key=lambda measured: to_be_large(recipe, measured))
-    return Outcome(
-        to_be_large(recipe, best), best, cost.params, macs, seconds, together, result.weights
-    )
-
-
-def cost_of(low: Graph) -> Cost:
-    """Of one sample, of all that outputs need."""
-    cost = Cost()
-    for node in low.live():
-        cost.add(node_cost(node))
-    return cost
+    epoch = result.history[(result.best_epoch or 0) - 1]  # that of the weights
+    measured = {k.removeprefix("val/"): v for k, v in epoch.items() if k.startswith("val/")}
+    score = to_be_large(recipe, measured)
+    sound = all(np.isfinite(array).all() for array in result.weights.values())
+    if not sound or not np.isfinite(score):
+        told = "diverged: the validation or a weight is not finite"
+        return replace(_failed(told), params=cost.params, macs=macs, seconds=seconds)
+    return Outcome(score, measured, cost.params, macs, seconds, together, result.weights)
 
 
 def _failed(told: str) -> Outcome:

@@ -61,10 +61,12 @@ class Store:
                     self._compute(split, folder, wanted, weights)
             held = self._columns[name]
             for feature in (f for cut in cuts for f in cut.features if f not in held):
-                held[feature] = ArrayColumn(np.load(_path(folder, feature), mmap_mode="r"))
+                array = _mapped(folder, feature)
+                assert array is not None
+                held[feature] = ArrayColumn(array)
 
     def _missing(self, cut: Cut, folder: Path) -> Cut:
-        features = {n: v for n, v in cut.features.items() if not _path(folder, n).exists()}
+        features = {n: v for n, v in cut.features.items() if _mapped(folder, n) is None}
         return Cut(features, cut.digests, cut.rest)
 
     def _compute(self, split: Split, folder: Path, cuts: list[Cut], weights: Arrays) -> None:
@@ -97,6 +99,15 @@ class Store:
 
 def _path(folder: Path, name: str) -> Path:
     return folder / f"{name}.npy"
+
+
+def _mapped(folder: Path, name: str) -> np.ndarray[Any, Any] | None:
+    """None where it is not there, or not whole."""
+    try:
+        array: np.ndarray[Any, Any] = np.load(_path(folder, name), mmap_mode="r")
+    except (OSError, EOFError, ValueError):
+        return None
+    return array
 
 
 def _beside(folder: Path, name: str) -> Path:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from shutil import rmtree
 from typing import Any, final
 
 from xgraph import __version__
 from xgraph.build import build_source, unbuild
 from xgraph.data.source import open_data
 from xgraph.diagnostics import fail
-from xgraph.files import make_folder
+from xgraph.files import make_folder, read_text, write_whole
 from xgraph.recipe import Recipe
 from xgraph.search.folder import Opened
 from xgraph.search.report import write_report
-from xgraph.search.search import Search, ranked
+from xgraph.search.search import RANDOM, SEARCH, Search, ranked
 from xgraph.search.study import Trial
 from xgraph.search.table import write_table
 from xgraph.source import Source
@@ -27,12 +29,12 @@ FINAL = "final"
 
 
 def write_best(opened: Opened, search: Search, trials: Sequence[Trial], top: int) -> list[Trial]:
-    """The first networks of the search with their weights, the best one's model, the table of
+    """The first networks of the space with their weights, the best one's model, the table of
     trials and the report."""
     folder = search.folder / BEST
     make_folder(folder)
     write_table(trials, search.folder / "trials.parquet")
-    best = ranked(trials)[:top]
+    best = ranked(trials, SEARCH, RANDOM)[:top]
     if not best:
         raise fail(
             "failing-search", "no candidate could be evaluated", origin=str(search.folder),
@@ -65,6 +67,28 @@ def _about(opened: Opened) -> dict[str, Any]:
     }
 
 
+def check_final(opened: Opened, settings: Mapping[str, object]) -> None:
+    """`DiagnosticError` where networks cannot be built with these `param`s."""
+    text = opened.job.examples[0]
+    build_source(Source("<network>", text), {**dict(opened.job.settings), **settings})
+
+
+def _check_same(folder: Path, recipe: Recipe, settings: Mapping[str, object]) -> None:
+    """Trainings that are there already must be of this recipe."""
+    path = folder / "final.json"
+    told = json.dumps(
+        {"recipe": recipe.model_dump(mode="json"), "settings": dict(settings)}, indent=2
+    )
+    if not path.exists():
+        make_folder(folder)
+        write_whole(path, told + "\n")
+    elif read_text(path).text != told + "\n":
+        raise fail(
+            "changed-search", "the best were trained by another recipe or with other `param`s",
+            origin=str(folder), help=f"move `{folder}` away to train them anew",
+        )  # fmt: skip
+
+
 @final
 @dataclass(frozen=True)
 class Final:
@@ -86,10 +110,14 @@ def train_best(
 ) -> list[Final]:
     """Train the best networks by another recipe, of other `param`s such as a full width; each in
     RUN/final/RANK. One that was begun is gone on with, one that is finished stays."""
+    if not recipe.inputs:
+        recipe = recipe.model_copy(update={"inputs": opened.evaluator.recipe.inputs})
+    _check_same(search.folder / FINAL, recipe, settings)
     found = []
     for rank, trial in enumerate(best, 1):
-        folder = search.folder / FINAL / str(rank)
+        folder = search.folder / FINAL / f"{rank}"
         if not (folder / "run.json").exists():
+            rmtree(folder, ignore_errors=True)  # one that did not come to its begin
             text = opened.space.decode(trial.encoding).text
             merged = {**dict(opened.job.settings), **settings}
             graph = build_source(Source(f"<network {rank}>", text), merged)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, final
 
 from pydantic import ValidationError
 
 from xgraph import __version__
-from xgraph.diagnostics import DiagnosticError, fail
+from xgraph.data.source import open_data
+from xgraph.diagnostics import fail
 from xgraph.files import make_folder, read_text, write_whole
 from xgraph.recipe import Recipe, read_recipe, write_recipe
 from xgraph.search.baselines import Baseline, baselines
 from xgraph.search.evaluate import Evaluator, Job
-from xgraph.search.search import SEARCH, Limits, Observer, Phase, Search
+from xgraph.search.search import RANDOM, SEARCH, Limits, Observer, Phase, Search
 from xgraph.search.strategies.contract import Strategy
 from xgraph.search.strategies.known import stored_strategy
 from xgraph.search.strategies.random import RandomSearch
@@ -25,10 +28,11 @@ from xgraph.search.workers import Processes, Ray, Workers
 from xgraph.source import Source
 from xgraph.space import Space
 from xgraph.space.space import Sample
-from xgraph.train.run import check_free, data_digest
-from xgraph.weights import load, save
+from xgraph.train.run import check_free, check_outside, data_digest, stored_recipe
+from xgraph.weights import load, metadata, save
 
 ABOUT = "search.json"
+_FILES = ("space.xg", "recipe.yaml", "init.safetensors")
 COVERED = 64
 """The most networks that are looked at to know all features of a space beforehand."""
 
@@ -48,6 +52,8 @@ class About:
     baselines: bool
     rows: str = ""
     """The digest of the data."""
+    files: str = ""
+    """That of the space, the recipe and the first weights."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -92,7 +98,7 @@ class Opened:
                     samples=found[0].trials, sharing=self.about.strategy.sharing,
                     batch=self.about.strategy.batch,
                 )  # fmt: skip
-                found.append(search.strategy("random", equal))
+                found.append(search.strategy(RANDOM, equal))
             found += [search.baseline(one) for one in self.beside]
         return found
 
@@ -102,10 +108,14 @@ def begin(
 ) -> Opened:
     """A new search in a folder that holds nothing yet."""
     check_free(folder, "search")
+    check_outside(folder, open_data(about.data))
     space = Space.read(space_file, Path(space_file.name).parent)
     _, mistakes = space.check(about.settings)
     mistakes.raise_errors()  # where they stand in the file, before anything is made
     weights = load(init) if init else None
+    if init and not recipe.inputs:  # what their inputs went through is part of trained layers
+        told = stored_recipe(metadata(init), str(init)) or {}
+        recipe = recipe.model_copy(update={"inputs": told.get("inputs", {})})
     make_folder(folder)
     write_whole(folder / "space.xg", _whole(space_file))
     write_whole(folder / "recipe.yaml", write_recipe(recipe))
@@ -113,11 +123,11 @@ def begin(
         save(folder / "init.safetensors", weights)
     try:
         opened = _opened(folder, about)
-    except DiagnosticError:
+    except BaseException:
         _take_back(folder)
         raise
     rows = data_digest(opened.evaluator.plan)
-    about = About(**{**vars(about), "rows": rows})
+    about = About(**{**vars(about), "rows": rows, "files": _digest_of_files(folder)})
     text = json.dumps(about.to_json(), indent=2) + "\n"
     write_whole(folder / ABOUT, text)  # last: a folder that has it is whole
     return Opened(folder, opened.space, about, opened.job, opened.evaluator, opened.beside)
@@ -135,6 +145,12 @@ def resume(folder: Path, space_file: Source | None = None, data: str | None = No
             origin=space_file.name,
             help=f"its own is `{folder / 'space.xg'}`: leave the space out, or begin in another "
             "folder",
+        )  # fmt: skip
+    if _digest_of_files(folder) != about.files:
+        raise fail(
+            "changed-search",
+            "the space, recipe or first weights are not what this search began with",
+            origin=str(folder), help="begin anew in another folder",
         )  # fmt: skip
     opened = _opened(folder, about if data is None else About(**{**vars(about), "data": data}))
     if data_digest(opened.evaluator.plan) != about.rows:
@@ -198,8 +214,18 @@ def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
+def _digest_of_files(folder: Path) -> str:
+    found = sha256()
+    for name in _FILES:
+        path = folder / name
+        found.update(path.read_bytes() if path.exists() else b"")
+    return found.hexdigest()
+
+
 def _take_back(folder: Path) -> None:
     """Leave nothing of a search that could not begin."""
-    from shutil import rmtree
-
-    rmtree(folder, ignore_errors=True)
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+    rmtree(folder / "features", ignore_errors=True)
+    with suppress(OSError):
+        folder.rmdir()

@@ -30,7 +30,7 @@ from xgraph.ir.graph import Graph
 from xgraph.report import Cost
 from xgraph.search.baselines import Baseline
 from xgraph.search.candidate import Arrays, Candidate, Outcome
-from xgraph.search.evaluate import Evaluator, cost_of
+from xgraph.search.evaluate import Evaluator
 from xgraph.search.latency import Stopwatch
 from xgraph.search.lockstep import ACTIVATIONS
 from xgraph.search.strategies.contract import Ask, Sharing, Strategy
@@ -47,6 +47,8 @@ FAILURES = 10
 """So many failed candidates in a row end a search."""
 SEARCH = "search"
 """The phase that is not a baseline."""
+RANDOM = "random"
+"""The one of as many networks by chance."""
 
 
 @final
@@ -69,6 +71,11 @@ class Limits:
         return any(limit is not None for limit in (self.params, self.macs, self.latency))
 
     def holds(self, cost: Cost) -> bool:
+        if self.macs is not None and not isinstance(cost.macs, int):
+            raise fail(
+                "open-cost", "how many MACs a network takes depends on an open axis",
+                origin="--max-macs", help="`--max-params` or `--max-latency` can be held",
+            )  # fmt: skip
         macs = cost.macs if isinstance(cost.macs, int) else 0
         return cost.params <= (self.params or cost.params) and macs <= (self.macs or macs)
 
@@ -194,6 +201,12 @@ class Search:
         keys = [self._key(phase, ask) for ask in asks]
         new = [i for i, key in enumerate(keys) if key not in self._keys and keys.index(key) == i]
         chunks = [new[i : i + self.together] for i in range(0, len(new), self.together)]
+        for i, key in enumerate(keys):
+            if first + i in self._kept and self._kept[first + i].key != key:
+                raise fail(
+                    "changed-search", f"trial {first + i} is of another network",
+                    origin=str(self.folder), help="a file in it was changed: begin anew",
+                )  # fmt: skip
         missing = [chunk for chunk in chunks if any(first + i not in self._kept for i in chunk)]
         given = [[self._candidate(phase, asks[i], keys[i], bank) for i in c] for c in missing]
         for number, outcomes in self.workers.run(given):
@@ -291,11 +304,13 @@ class Search:
         if sample.encoding not in self._allowed:
             try:
                 graph = self.evaluator.graph(sample.text)
-                holds = self.limits.holds(cost_of(driver.tensor_graph(graph)))
+                holds = self.limits.holds(self.evaluator.cost(graph))
                 if holds and self.limits.latency is not None:
                     holds = self.stopwatch.seconds(graph) <= self.limits.latency
                 self._allowed[sample.encoding] = holds
-            except DiagnosticError:
+            except DiagnosticError as error:
+                if error.diagnostics[0].id == "open-cost":
+                    raise
                 self._allowed[sample.encoding] = True
         return self._allowed[sample.encoding]
 
@@ -362,12 +377,13 @@ def _shares(low: Graph, sharing: Sharing) -> Iterator[tuple[str, list[str]]]:
             yield repr(key), addresses
 
 
-def ranked(trials: Sequence[Trial], phase: str = SEARCH) -> list[Trial]:
-    """The networks of a phase, the best first, each once; of equal ones, the first."""
+def ranked(trials: Sequence[Trial], *phases: str) -> list[Trial]:
+    """The networks of some phases (without any, of the strategy), the best first, each once; of
+    equal ones, the first."""
     best: dict[str, Trial] = {}
     for trial in trials:
-        if trial.phase == phase and trial.score is not None:
-            known = best.get(trial.encoding)
+        if trial.phase in (phases or (SEARCH,)) and trial.score is not None:
+            known = best.get(trial.key.split()[0])
             if known is None or known.score is None or trial.score > known.score:
-                best[trial.encoding] = trial
+                best[trial.key.split()[0]] = trial
     return sorted(best.values(), key=lambda t: (-(t.score or 0.0), t.number))

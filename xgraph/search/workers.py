@@ -5,9 +5,12 @@ The result of a chunk depends on the chunk alone, so it does not matter where, n
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, Protocol, TypeAlias, final
 
@@ -56,6 +59,20 @@ def _run(chunk: Chunk) -> list[Outcome]:
     return _evaluator.run(chunk)
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that begin here do not hear Ctrl-C, which goes to all of a terminal: what they work
+    on is to be kept."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @final
 class Processes:
     """In processes beside this one; a chunk whose worker is lost is given to another."""
@@ -76,7 +93,8 @@ class Processes:
             while waiting:
                 number = waiting.pop(0)
                 tries[number] += 1
-                running[self._pool.submit(_run, chunks[number])] = number
+                with _deaf():
+                    running[self._pool.submit(_run, chunks[number])] = number
             ended, _ = wait(running, return_when=FIRST_COMPLETED)
             lost = []
             for future in ended:

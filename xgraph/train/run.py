@@ -210,8 +210,9 @@ def claimed(folder: Path) -> Iterator[None]:
     """Keep a folder to this process; `DiagnosticError` (`busy`) if another one works in it."""
     from filelock import FileLock, Timeout
 
-    make_folder(folder.parent)
-    path = folder.parent / f".{folder.name}.lock"
+    where = folder.resolve()
+    make_folder(where.parent)
+    path = where.parent / f".{where.name}.lock"
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)

@@ -20,6 +20,9 @@ from xgraph.space import Space
 from xgraph.space.algebra import Pick
 from xgraph.space.space import Sample
 
+_LEAST = 1e-9
+"""Of a guess: a sigmoid may come down to nothing."""
+
 
 @final
 class Mfas(Strategy):
@@ -113,7 +116,7 @@ def _drawn(
     """Some of them, without replacement, by their share of all guesses to the power of 1/T."""
     # The largest of log w + Gumbel noise are a draw by w without replacement; dividing by the sum
     # of all guesses would move them all alike.
-    keys = [log(guess) / heat - log(-log(rng.random() or 0.5)) for guess in guesses]
+    keys = [log(max(guess, _LEAST)) / heat - log(-log(rng.random() or 0.5)) for guess in guesses]
     order = sorted(range(len(samples)), key=lambda i: (-keys[i], i))
     found: list[int] = []
     for i in order:
