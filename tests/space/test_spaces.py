@@ -38,6 +38,7 @@ every_space = pytest.mark.parametrize("name", NAMES)
 
 CELLS = 6**5 * 4**5 * 2**10
 SIZES = {
+    "digits_mfas": 18 + 18**2 + 18**3,
     "avmnist_mfas": 30 + 30**2 + 30**3 + 30**4,  # 30 a layer: published
     "mmimdb_mfas": 110_592,  # published
     "ntu_mfas": 5_308_416,  # published
