@@ -1,6 +1,6 @@
 """The tables of docs/results.md: sets made of their parts, networks trained on them, three seeds.
 
-    python benchmarks/results.py PARTS FOLDER [--only avmnist|cifar|search]
+    python benchmarks/results.py PARTS FOLDER [--only avmnist|cifar|refine|search]
 
 PARTS has the files of the real sets (docs/data-sets.md, `--from`); FOLDER gets sets and runs.
 What is there is not made again.
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", choices=[*TABLES, "search"])
+    parser.add_argument("--only", choices=[*TABLES, *OTHERS])
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -45,9 +45,10 @@ def main() -> None:
         if given.only in (None, name):
             print(f"\n{name}\n")
             table(name, rows(given.parts, given.folder), given.folder, given.jobs)
-    if given.only in (None, "search"):
-        print("\nsearch\n")
-        searched(given.parts, given.folder)
+    for name, act in OTHERS.items():
+        if given.only in (None, name):
+            print(f"\n{name}\n")
+            act(given.parts, given.folder, given.jobs)
 
 
 def table(name: str, rows: Iterable[Row], folder: Path, jobs: int) -> None:
@@ -58,22 +59,33 @@ def table(name: str, rows: Iterable[Row], folder: Path, jobs: int) -> None:
         each = [pool.submit(train, row, s, runs[row.label, s]) for row in rows for s in SEEDS]
         for one in each:
             one.result()
+    show({row.label: [runs[row.label, seed] / "metrics.json" for seed in SEEDS] for row in rows})
+
+
+def show(found: dict[str, list[Path]]) -> None:
+    """A table of test accuracies, of files of metrics one for each seed."""
     print("| | " + " | ".join(f"seed {seed}" for seed in SEEDS) + " | mean ± deviation | time |")
     print("|---|" + "---:|" * (len(SEEDS) + 2))
-    for row in rows:
-        found = [json.loads((runs[row.label, s] / "metrics.json").read_text()) for s in SEEDS]
-        values = [one["test"]["metrics"]["accuracy"] for one in found]
-        seconds = [float((runs[row.label, s] / "seconds.txt").read_text()) for s in SEEDS]
+    for label, files in found.items():
+        told = [json.loads(file.read_text()) for file in files]
+        values = [one["test"]["metrics"]["accuracy"] for one in told]
+        seconds = [float((file.parent / "seconds.txt").read_text()) for file in files]
         shown = " | ".join(f"{value:.1%}" for value in values)
         spread = f"{statistics.mean(values):.1%} ± {statistics.stdev(values) * 100:.1f}"
-        print(f"| {row.label} | {shown} | {spread} | {min(seconds):.0f} s |")
+        print(f"| {label} | {shown} | {spread} | {min(seconds):.0f} s |")
 
 
 def train(row: Row, seed: int, out: Path) -> None:
+    timed("train", row.network, *row.told, "--seed", seed, "-o", out)
+
+
+def timed(*told: object) -> None:
+    """A command, the last word of which is the folder that it makes."""
+    out = Path(str(told[-1]))
     if (out / "seconds.txt").exists():
         return
     began = time.monotonic()
-    xgraph("train", row.network, *row.told, "--seed", seed, "-o", out)
+    xgraph(*told)
     (out / "seconds.txt").write_text(f"{time.monotonic() - began:.1f}")
 
 
@@ -112,26 +124,55 @@ def avmnist(parts: Path, folder: Path) -> Iterable[Row]:
 
 def cifar(parts: Path, folder: Path) -> Iterable[Row]:
     """KerasNet, its cross-modal form by hand, and the one that `xsertion` makes."""
+    told = planes(parts, folder)
+    made = folder / "made.xg"
+    xgraph("apply", XSERTION, EXAMPLES / "kerasnet.xg", "-o", made)
+    yield Row("KerasNet", EXAMPLES / "kerasnet.xg", told)
+    yield Row("XKerasNet", EXAMPLES / "xkerasnet.xg", (*told[:-1], "inputs={image: [yuv]}"))
+    yield Row("made of KerasNet by `xsertion`", made, told)
+
+
+XSERTION = "xsertion{alpha=1 beta=2}"
+
+
+def planes(parts: Path, folder: Path) -> tuple[str, ...]:
+    """How 2,000 rows of CIFAR-10 are trained on; the planes of YCbCr as modalities come last."""
     data = folder / "sets" / "cifar10"
     if not data.exists():
         xgraph("data", "get", "cifar10", "--from", parts, "-o", data)
-    made = folder / "made.xg"
-    xgraph("apply", "xsertion{alpha=1 beta=2}", EXAMPLES / "kerasnet.xg", "-o", made)
-    told = (
-        *("--data", str(data), "--fraction", "0.04", "--override", "validation=0.2"),
-        *("--epochs", "5", "--batch", "32", "--lr", "0.001", "--override"),
-    )
-    planes = ", ".join(
+    inputs = ", ".join(
         f"{name}: {{column: image, transforms: [yuv, {{channels: [{number}]}}]}}"
         for number, name in enumerate(("luma", "blue", "red"))
     )
-    apart, together = f"inputs={{{planes}}}", "inputs={image: [yuv]}"
-    yield Row("KerasNet", EXAMPLES / "kerasnet.xg", (*told, apart))
-    yield Row("XKerasNet", EXAMPLES / "xkerasnet.xg", (*told, together))
-    yield Row("made of KerasNet by `xsertion`", made, (*told, apart))
+    return (
+        *("--data", str(data), "--fraction", "0.04", "--override", "validation=0.2"),
+        *("--epochs", "5", "--batch", "32", "--lr", "0.001", "--override", f"inputs={{{inputs}}}"),
+    )
 
 
-def searched(parts: Path, folder: Path) -> None:
+def refined(parts: Path, folder: Path, jobs: int) -> None:
+    """KerasNet with its informativeness measured: what `xsertion` makes of it, and `refine`."""
+    told = planes(parts, folder)
+    climb = ("--iterations", "3", "--repeat", "1", "--pair-epochs", "3")
+
+    def of(seed: int) -> None:
+        measured, made = folder / f"measured-{seed}.xg", folder / f"measured-made-{seed}.xg"
+        if not measured.exists():
+            whole = ("measure", EXAMPLES / "kerasnet.xg", *told, "--seed", seed, "-o", measured)
+            xgraph(*whole)
+        xgraph("apply", XSERTION, measured, "-o", made)
+        train(Row("", made, told), seed, folder / f"refine-0-{seed}")
+        timed("refine", measured, *told, *climb, "--seed", seed, "-o", folder / f"refine-1-{seed}")
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(of, SEEDS))
+    show({
+        "made by `xsertion`": [folder / f"refine-0-{seed}" / "metrics.json" for seed in SEEDS],
+        "made by `refine`": [folder / f"refine-1-{seed}" / "refine.json" for seed in SEEDS],
+    })  # fmt: skip
+
+
+def searched(parts: Path, folder: Path, jobs: int) -> None:
     """MFAS on AV-MNIST: test accuracies of the first five of each search, five seeds."""
     (*_, fusion) = avmnist(parts, folder)
     extractors = folder / "avmnist-2-0"
@@ -190,6 +231,7 @@ class _Quiet:
 
 
 TABLES: dict[str, Callable[[Path, Path], Iterable[Row]]] = {"avmnist": avmnist, "cifar": cifar}
+OTHERS: dict[str, Callable[[Path, Path, int], None]] = {"refine": refined, "search": searched}
 
 
 if __name__ == "__main__":

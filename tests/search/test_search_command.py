@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -14,10 +15,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from sets import digits_folder
-from spaces import SPACE, same, space
+from spaces import SPACE, Quiet, same, space
 
 import xgraph
-from xgraph.cli import main
+from xgraph.cli import main, searching
+from xgraph.search.folder import resume
 from xgraph.search.study import Study
 from xgraph.space.space import Sample
 from xgraph.weights import INPUTS, initialise, load, metadata, save
@@ -74,6 +76,34 @@ def test_a_search_from_begin_to_end(here: Path) -> None:
         assert np.allclose(ours["logits"], onnx["logits"], atol=1e-4)
 
 
+def test_every_network_is_one_in_both_backends(here: Path) -> None:
+    """With the weights that the search found, compiled to PyTorch and to ONNX."""
+    begin("--strategy", "evolution", "--option", "samples=25", "--option", "batch=5")
+    opened = resume(Path("run"))
+    watch = Quiet()
+    search = opened.search(watch)
+    search.run(opened.phases(search))
+    networks = {trial.encoding: trial for trial in watch.seen}
+    assert len(networks) > 25
+    rng = np.random.default_rng(0)
+    for trial in networks.values():
+        graph, weights = search.weights(trial)
+        inputs = {name: rng.random((5, 1, 4, 8), np.float32) for name in graph.inputs}
+        ours = xgraph.run(graph, inputs, weights=weights, backend="torch")
+        onnx = xgraph.run(graph, inputs, weights=weights, backend="onnx")
+        assert np.allclose(ours["logits"], onnx["logits"], atol=1e-4)
+
+
+def test_lines_of_progress_where_there_is_no_terminal(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "_EVERY", 0)
+    told = begin("--option", "samples=2", "--no-baselines")
+    assert re.search(r"^search: 1 of 2 networks, best 0\.\d{4} \(\d+ s, \d+ s left\)$", told, re.M)
+    assert re.search(r"^search: 2 networks, best 0\.\d{4} \(\d+ s\)$", told, re.M)
+    assert "held against late fusion" in told  # random search is what it was
+
+
 def test_nothing_is_lost_and_nothing_done_twice(here: Path) -> None:
     begin("--option", "samples=20")
     journal = Path("run/journal.log").read_text()
@@ -88,6 +118,7 @@ def test_the_best_are_trained_to_the_end(here: Path) -> None:
         "--final-override", "stages.1.epochs=1", "--final-set", "units=16",
     )  # fmt: skip
     assert "1. trained to the end: accuracy" in output
+    assert "<caption>Trained to the end</caption>" in Path("run/report.html").read_text("utf-8")
     assert "2. trained to the end: accuracy" in output
     assert " on the test rows" in output
     final = load(Path("run/final/1/weights.safetensors"))

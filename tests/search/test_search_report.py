@@ -244,6 +244,10 @@ class TestVerdict:
         made = [loss(trial(0, 0.5), 0.5), loss(trial(1, 0.5, "late fusion"), 2.0)]
         assert "reaches -0.5000 score after 1 trial: 1.5000 above late fusion." in verdict(made)
 
+    def test_chance_needs_no_chance_beside_it(self) -> None:
+        told = verdict([trial(0, 0.5)], "random")
+        assert told.endswith("It was not held against late fusion and a single modality.")
+
     def test_baselines_that_failed_are_none(self) -> None:
         made = [trial(0, 0.5), trial(1, None, "late fusion")]
         assert "not held against random search, late fusion and a single" in verdict(made)

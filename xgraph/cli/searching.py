@@ -27,6 +27,7 @@ from xgraph.diagnostics import fail
 
 if TYPE_CHECKING:
     from xgraph.search.folder import Opened
+    from xgraph.search.report import Final
     from xgraph.search.study import Trial
 
 STRATEGIES = ("random", "mfas", "evolution")
@@ -169,7 +170,7 @@ def _only_resume() -> None:
 
 def _run(opened: Opened, jobs: int, engine: str, address: str | None, top: int, final: Any) -> None:
     """Search to the end, or until Ctrl-C, and say what was found."""
-    from xgraph.search.finish import check_final, train_best, write_best
+    from xgraph.search.finish import check_final, report, train_best, write_best
     from xgraph.search.search import Stopped
     from xgraph.search.standing import summary
 
@@ -188,11 +189,14 @@ def _run(opened: Opened, jobs: int, engine: str, address: str | None, top: int, 
         if workers is not None:
             workers.close()
     best = write_best(opened, search, trials, top)
-    click.echo(summary(trials))
+    click.echo(summary(trials, opened.about.strategy.name))
+    page = report(opened, search, trials, best)
     if final is not None:
-        for one in train_best(opened, search, best, *final):
+        finals = train_best(opened, search, best, *final)
+        for one in finals:
             _tell_final(one)
-    click.echo(f"wrote {opened.folder / 'report.html'}, {opened.folder / 'best'} and more")
+        report(opened, search, trials, best, finals)
+    click.echo(f"wrote {page}, {opened.folder / 'best'} and more")
 
 
 def _tell(opened: Opened, together: int) -> None:
@@ -204,14 +208,12 @@ def _tell(opened: Opened, together: int) -> None:
         click.echo(f"frozen layers ran once; up to {together} networks train as one")
 
 
-def _tell_final(one: Any) -> None:
-    test = one.metrics["test"]
-    epoch = one.metrics["epochs"][(one.metrics["best_epoch"] or 0) - 1]
-    last = {name.removeprefix("val/"): value for name, value in epoch.items()}
-    told = test["metrics"] if test else last
-    listed = "  ".join(f"{n} {told[n]:.4f}" for n in ("accuracy", "f1", "mse", "loss") if n in told)
-    rows = "test" if test else "validation"
-    click.echo(f"{one.rank}. trained to the end: {listed} on the {rows} rows")
+def _tell_final(one: Final) -> None:
+    from xgraph.search.report import MEASURES
+
+    told = one.measured
+    listed = "  ".join(f"{name} {told[name]:.4f}" for name in MEASURES if name in told)
+    click.echo(f"{one.rank}. trained to the end: {listed} on the {one.rows} rows")
 
 
 def _needs_search() -> None:
@@ -252,9 +254,13 @@ def _watching() -> Iterator[_Bar]:
             signal.signal(signal.SIGINT, before)
 
 
+_EVERY = 60
+"""Seconds between two lines of progress where there is no terminal."""
+
+
 @final
 class _Bar:
-    """A progress bar on a terminal, and a line for each part anywhere."""
+    """A progress bar on a terminal, else a line a minute; and a line for each part anywhere."""
 
     def __init__(self) -> None:
         self.stop = False
@@ -262,14 +268,15 @@ class _Bar:
         self._name = ""
         self._done = 0
         self._best: Trial | None = None
-        self._began = time.monotonic()
+        self._most = 0
+        self._began = self._told = time.monotonic()
 
     def phase(self, name: str, trials: int) -> None:
         from tqdm import tqdm
 
         self.close()
-        self._name, self._done, self._best = name, 0, None
-        self._began = time.monotonic()
+        self._name, self._done, self._best, self._most = name, 0, None, trials
+        self._began = self._told = time.monotonic()
         self._bar = tqdm(
             total=trials, desc=name, unit="network", leave=False,
             disable=not sys.stderr.isatty(),
@@ -285,13 +292,20 @@ class _Bar:
             self._bar.update()
             if self._best is not None:
                 self._bar.set_postfix(best=f"{self._best.score:.4f}", refresh=False)
+            if self._bar.disable and time.monotonic() - self._told >= _EVERY:
+                self._told = time.monotonic()
+                left = (self._told - self._began) / self._done * (self._most - self._done)
+                click.echo(f"{self._said(f'{self._done} of {self._most}')}, {left:.0f} s left)")
 
     def close(self) -> None:
         if self._bar is None:
             return
         self._bar.close()
         self._bar = None
+        click.echo(f"{self._said(str(self._done))})")
+
+    def _said(self, count: str) -> str:
         best = "" if self._best is None else f", best {self._best.score:.4f}"
+        networks = "network" if count == "1" else "networks"
         seconds = time.monotonic() - self._began
-        networks = "network" if self._done == 1 else "networks"
-        click.echo(f"{self._name}: {self._done} {networks}{best} ({seconds:.0f} s)")
+        return f"{self._name}: {count} {networks}{best} ({seconds:.0f} s"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from shutil import rmtree
-from typing import Any, final
+from typing import Any
 
 from xgraph import __version__
 from xgraph.build import build_source, unbuild
@@ -16,7 +16,7 @@ from xgraph.diagnostics import fail
 from xgraph.files import make_folder, read_text, write_whole
 from xgraph.recipe import Recipe
 from xgraph.search.folder import Opened
-from xgraph.search.report import write_report
+from xgraph.search.report import Final, write_report
 from xgraph.search.search import RANDOM, SEARCH, Search, ranked
 from xgraph.search.study import Trial
 from xgraph.search.table import write_table
@@ -29,8 +29,8 @@ FINAL = "final"
 
 
 def write_best(opened: Opened, search: Search, trials: Sequence[Trial], top: int) -> list[Trial]:
-    """The first networks of the space with their weights, the best one's model, the table of
-    trials and the report."""
+    """The first networks of the space with their weights, the best one's model, and the table of
+    trials."""
     folder = search.folder / BEST
     make_folder(folder)
     write_table(trials, search.folder / "trials.parquet")
@@ -40,13 +40,27 @@ def write_best(opened: Opened, search: Search, trials: Sequence[Trial], top: int
             "failing-search", "no candidate could be evaluated", origin=str(search.folder),
             help="the trials say why: `xgraph search --resume` shows them again",
         )  # fmt: skip
-    shown = []
     for rank, trial in enumerate(best, 1):
         search.write(trial, folder / str(rank), model=rank == 1)
-        graph = search.graph(trial)
-        shown.append((rank, trial, unbuild(graph), graph))
-    write_report(search.folder / "report.html", _about(opened), trials, shown)
     return best
+
+
+def report(
+    opened: Opened,
+    search: Search,
+    trials: Sequence[Trial],
+    best: Sequence[Trial],
+    finals: Sequence[Final] = (),
+) -> Path:
+    """Write the page of a search, and say where it is."""
+    graphs = [search.graph(trial) for trial in best]
+    shown = [
+        (rank, trial, unbuild(graph), graph)
+        for rank, (trial, graph) in enumerate(zip(best, graphs, strict=True), 1)
+    ]
+    path = search.folder / "report.html"
+    write_report(path, _about(opened), trials, shown, finals)
+    return path
 
 
 def _about(opened: Opened) -> dict[str, Any]:
@@ -57,13 +71,26 @@ def _about(opened: Opened) -> dict[str, Any]:
     return {
         "title": f"Search of {opened.space.name}",
         "space": f"{opened.space.size_text} networks",
-        "data": f"{len(made.train):,} rows to train, {len(made.val):,} to compare by",
-        "strategy": type(about.strategy).model_fields["name"].default,
+        "data": f"{about.data}: {len(made.train):,} rows to train, {len(made.val):,} to compare by",
+        "recipe": _recipe(made.recipe),
+        "strategy": about.strategy.name,
         "options": options,
         "limits": limits or "none",
         "settings": about.settings or "none",
         "seed": about.seed,
         "xgraph": __version__,
+    }
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    """What most depends on; `recipe.yaml` beside the page has all."""
+    stages = recipe.each_stage()
+    return {
+        "epochs": sum(stage.epochs or 0 for stage in stages),
+        "batch": recipe.batch,
+        "optimizer": recipe.optimizer.name,
+        "lr": recipe.optimizer.lr,
+        "losses on": list(recipe.losses) or "every output",
     }
 
 
@@ -87,17 +114,6 @@ def _check_same(folder: Path, recipe: Recipe, settings: Mapping[str, object]) ->
             "changed-search", "the best were trained by another recipe or with other `param`s",
             origin=str(folder), help=f"move `{folder}` away to train them anew",
         )  # fmt: skip
-
-
-@final
-@dataclass(frozen=True)
-class Final:
-    """A network trained to the end."""
-
-    rank: int
-    trial: Trial
-    metrics: Mapping[str, Any]
-    """Of the best epoch's validation, and of the test split where there is one."""
 
 
 def train_best(

@@ -21,8 +21,7 @@ from xgraph.recipe import Recipe, read_recipe, write_recipe
 from xgraph.search.baselines import Baseline, baselines
 from xgraph.search.evaluate import Evaluator, Job
 from xgraph.search.search import RANDOM, SEARCH, Limits, Observer, Phase, Search
-from xgraph.search.strategies.contract import Strategy
-from xgraph.search.strategies.known import stored_strategy
+from xgraph.search.strategies.known import AnyStrategy, stored_strategy
 from xgraph.search.strategies.random import RandomSearch
 from xgraph.search.workers import Processes, Ray, Workers
 from xgraph.source import Source
@@ -46,7 +45,7 @@ class About:
     fraction: float
     allow_leaks: bool
     settings: dict[str, Any]
-    strategy: Strategy
+    strategy: AnyStrategy
     seed: int
     limits: Limits
     baselines: bool

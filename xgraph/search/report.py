@@ -37,6 +37,8 @@ from xgraph.search.study import Trial
 
 Best: TypeAlias = "Sequence[tuple[int, Trial, str, Graph]]"
 """The networks to show: rank, trial, `.xg`, graph."""
+MEASURES = ("accuracy", "f1", "mse", "loss")
+"""What is told of a network that was trained to the end, as far as it was measured."""
 Cell: TypeAlias = "str | int | float | None"
 
 
@@ -72,16 +74,46 @@ class Network:
     drawing: Drawing | None
 
 
+@final
+@dataclass(frozen=True)
+class Final:
+    """A network trained to the end."""
+
+    rank: int
+    trial: Trial
+    metrics: Mapping[str, Any]
+    """`metrics.json` of its training."""
+
+    @property
+    def rows(self) -> str:
+        """Those that `measured` is of: `test`, or `validation` where there are no others."""
+        return "test" if self.metrics["test"] else "validation"
+
+    @property
+    def measured(self) -> Mapping[str, float]:
+        if self.metrics["test"]:
+            found: Mapping[str, float] = self.metrics["test"]["metrics"]
+            return found
+        epoch = self.metrics["epochs"][(self.metrics["best_epoch"] or 0) - 1]
+        return {name.removeprefix("val/"): value for name, value in epoch.items()}
+
+
 def write_report(
-    path: FilePath, about: Mapping[str, Any], trials: Sequence[Trial], best: Best
+    path: FilePath,
+    about: Mapping[str, Any],
+    trials: Sequence[Trial],
+    best: Best,
+    finals: Sequence[Final] = (),
 ) -> None:
     """Write the page. `about` is what its head says, a line an entry in their order: `title` (the
     heading), and for instance `space`, `size`, `data`, `strategy`, `options`, `seed`, `versions`;
     values are texts, numbers, lists, or mappings of these."""
-    write_whole(path, page(about, trials, best).encode(errors="replace"))
+    write_whole(path, page(about, trials, best, finals).encode(errors="replace"))
 
 
-def page(about: Mapping[str, Any], trials: Sequence[Trial], best: Best) -> str:
+def page(
+    about: Mapping[str, Any], trials: Sequence[Trial], best: Best, finals: Sequence[Final] = ()
+) -> str:
     """The page as a text."""
     trials = sorted(trials, key=lambda trial: trial.number)
     scale = Scale.of(trials)
@@ -93,10 +125,11 @@ def page(about: Mapping[str, Any], trials: Sequence[Trial], best: Best) -> str:
     return _template().render(
         title=str(about.get("title") or "A search"),
         facts=facts,
-        verdict=verdict(trials),
+        verdict=verdict(trials, str(about.get("strategy", ""))),
         standing=_standing(trials, scale),
         parts=[part for make in parts if (part := make(trials, scale))],
         ranking=_ranking(best, scale) if best else None,
+        finals=_finals(finals, scale) if finals else None,
         networks=[Network(_heading(*each[:2], scale), each[2], draw(each[3])) for each in best],
         cost=_cost(trials),
         failures=_failures(trials),
@@ -329,6 +362,18 @@ def _ranking(best: Best, scale: Scale) -> Table:
     ranks = [rank for rank, _, _, _ in best]
     ranked = tuple((rank, *row) for rank, row in zip(ranks, rows, strict=True))
     return Table("In the order of their scores", ("rank", *head), ranked)
+
+
+def _finals(finals: Sequence[Final], scale: Scale) -> Table:
+    names = [name for name in MEASURES if name in finals[0].measured]
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (one.rank, one.trial.number, scale.text(one.trial.score),
+         *(one.measured[name] for name in names))
+        for one in finals
+    )  # fmt: skip
+    head = ("rank", "trial", f"{scale.measure} in the search",
+            *(f"{name}, {finals[0].rows}" for name in names))  # fmt: skip
+    return Table("Trained to the end", head, rows)
 
 
 def _heading(rank: int, trial: Trial, scale: Scale) -> str:

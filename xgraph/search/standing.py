@@ -14,6 +14,7 @@ RANDOM, LATE, ALONE = "random", "late fusion", " alone"
 """The phases of baselines; of one modality, how their names end."""
 MOST = 10
 """The most networks in a summary."""
+_CHANCE = "random search"
 
 
 # ------------------------------------------------------------------------------------- the score
@@ -83,13 +84,16 @@ def alone(trials: Iterable[Trial]) -> list[Trial]:
     return [trial for trial in trials if trial.phase.endswith(ALONE)]
 
 
-def verdict(trials: Sequence[Trial]) -> str:
-    """What the search gained over its baselines, and what it was not held against."""
+def verdict(trials: Sequence[Trial], strategy: str = "") -> str:
+    """What the search gained over its baselines, and what it was not held against; a `strategy`
+    that is chance itself needs no such baseline."""
     by, scale = phases(trials), Scale.of(trials)
     mine, count = leader(by.get(SEARCH, [])), len(by.get(SEARCH, []))
     if mine is None:
         return f"No network of the search has a score, of {_counted(count, 'trial')}."
     rivals = _rivals(trials)
+    if strategy == RANDOM:
+        rivals = {name: best for name, best in rivals.items() if best or name != _CHANCE}
     gains = [(name, score_of(mine) - score_of(best)) for name, best in rivals.items() if best]
     said = (
         f"The best network of the search, trial {mine.number}, reaches {scale.text(mine.score)} "
@@ -107,7 +111,7 @@ def _rivals(trials: Sequence[Trial]) -> dict[str, Trial | None]:
     """The best of each kind of baseline, by what it is called."""
     by = phases(trials)
     chance, single = by.get(RANDOM, []), leader(alone(trials))
-    drawn = f"random search of {_counted(len(chance), 'trial')}" if chance else "random search"
+    drawn = f"{_CHANCE} of {_counted(len(chance), 'trial')}" if chance else _CHANCE
     best = f"the best single modality ({single.phase})" if single else "a single modality"
     return {drawn: leader(chance), LATE: leader(by.get(LATE, [])), best: single}
 
@@ -166,7 +170,7 @@ class Spent:
 # -------------------------------------------------------------------------------------- the text
 
 
-def summary(trials: Sequence[Trial]) -> str:
+def summary(trials: Sequence[Trial], strategy: str = "") -> str:
     """For the terminal: the best networks, the baselines, and the verdict."""
     scale = Scale.of(trials)
     head = ("rank", scale.measure, "parameters", "network")
@@ -177,7 +181,9 @@ def summary(trials: Sequence[Trial]) -> str:
     widths = [max(len(row[i]) for row in [head, *rows, *held]) for i in range(3)]
     table = [_line(row, widths) for row in [head, *rows]] if rows or held else []
     rule = ["-" * len(table[0])] if rows and held else []
-    return "\n".join([*table, *rule, *(_line(row, widths) for row in held), verdict(trials)])
+    return "\n".join(
+        [*table, *rule, *(_line(row, widths) for row in held), verdict(trials, strategy)]
+    )
 
 
 def _row(rank: str, trial: Trial, scale: Scale) -> tuple[str, str, str, str]:
