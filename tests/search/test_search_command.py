@@ -20,7 +20,7 @@ from spaces import SPACE, Quiet, same, space
 import xgraph
 from xgraph.cli import main, searching
 from xgraph.search.folder import resume
-from xgraph.search.study import Study
+from xgraph.search.study import Study, Trial
 from xgraph.space.space import Sample
 from xgraph.weights import INPUTS, initialise, load, metadata, save
 
@@ -92,6 +92,42 @@ def test_every_network_is_one_in_both_backends(here: Path) -> None:
         ours = xgraph.run(graph, inputs, weights=weights, backend="torch")
         onnx = xgraph.run(graph, inputs, weights=weights, backend="onnx")
         assert np.allclose(ours["logits"], onnx["logits"], atol=1e-4)
+
+
+def test_repeated_with_other_seeds(here: Path) -> None:
+    """Each repeat is the search of its seed, and what is told is of all of them."""
+    told = begin(
+        "--strategy", "mfas", "--option", "samples=3", "--seed", "3", "--repeat", "2", "--top", "2",
+        "--final", "mfas", "--final-override", "stages.1.epochs=1",
+    )  # fmt: skip
+    for seed in (3, 4):
+        begin("--strategy", "mfas", "--option", "samples=3", "--seed", f"{seed}", "-o", f"{seed}")
+    both = [t for seed in (3, 4) for t in Study(Path(f"{seed}"), space()).trials]
+    together = Study(Path("run"), space()).trials
+    assert [told_of(t) for t in together] == [told_of(t) for t in both]
+    assert {path.stem for path in Path("run/best").glob("*.xg")} == {
+        "seed3-1", "seed3-2", "seed4-1", "seed4-2"
+    }  # fmt: skip
+    assert len(list(Path("run/best").glob("*.onnx"))) == 1
+    assert {path.name for path in Path("run/final").iterdir() if path.is_dir()} == {
+        "seed3-1", "seed3-2", "seed4-1", "seed4-2"
+    }  # fmt: skip
+    assert "seed 4, random: 33 networks" in told
+    assert "search, mean over 2 seeds" in told
+    assert re.search(r"The best networks of 2 searches reach \d\d\.\d\d % ± \d", told)
+    assert re.search(r"^the first of each of 2 seeds: accuracy 0\.\d{4} ± ", told, re.M)
+    page = Path("run/report.html").read_text("utf-8")
+    for said in ("seed 3", "seed 4", "mean of best accuracy", "mean of the first of each seed"):
+        assert said in page
+    journal = Path("run/journal.log").read_text()
+    run("--resume", "-o", "run", "--top", "2")
+    assert Path("run/journal.log").read_text() == journal
+
+
+def told_of(trial: Trial) -> tuple[object, ...]:
+    """What a trial is of, and what came of it."""
+    return (trial.phase, trial.encoding, trial.key, trial.seed, trial.search_seed, trial.score,
+            trial.metrics, trial.notes, trial.same_as is None)  # fmt: skip
 
 
 def test_lines_of_progress_where_there_is_no_terminal(

@@ -100,8 +100,8 @@ def graph(text: str = FUSION) -> Graph:
     return build_source(Source("<small>", text))
 
 
-def best(trials: list[Trial], count: int = 2) -> list[tuple[int, Trial, str, Graph]]:
-    return [(rank, one, FUSION, graph()) for rank, one in enumerate(trials[:count], 1)]
+def best(trials: list[Trial], count: int = 2) -> list[tuple[str, Trial, str, Graph]]:
+    return [(f"{rank}", one, FUSION, graph()) for rank, one in enumerate(trials[:count], 1)]
 
 
 def walked(trials: list[Trial], about: dict[str, Any] | None = None, shown: int = 0) -> Walk:
@@ -144,7 +144,7 @@ class TestPage:
 
     def test_numbers_stand_beside_their_figure(self) -> None:
         text = walked(searched()).text
-        assert "phase,trials,trial,seconds,best (%)" in text
+        assert "phase,seed,trials,trial,seconds,best (%)" in text
         assert "trial,step,temperature,error (%)" in text
         assert "trial,guess of the score (%),score (%)" in text
         assert "trial,phase,parameters,macs,latency,score (%),front" in text
@@ -210,7 +210,7 @@ class TestPage:
         for name in HOSTILE:
             for told in (name, f"{name} alone"):
                 assert " ".join(told.split()) in walk.text
-        shown = [(i, made[i], name, graph()) for i, name in enumerate(HOSTILE)]
+        shown = [(str(i), made[i], name, graph()) for i, name in enumerate(HOSTILE)]
         write_report(tmp_path / "report.html", about, made, shown)
         Walk((tmp_path / "report.html").read_text("utf-8"))
 
@@ -218,7 +218,7 @@ class TestPage:
         """In drawings too, and a long one is cut."""
         name = "a_name_that_is_longer_than_any_box"
         text = FUSION.replace("h1", name)
-        drawn = Walk(page({}, [trial(0, 0.5)], [(1, trial(0, 0.5), text, graph(text))]))
+        drawn = Walk(page({}, [trial(0, 0.5)], [("1", trial(0, 0.5), text, graph(text))]))
         assert f"head.{name} fuse" in drawn.text
         assert "a_name_that_\N{HORIZONTAL ELLIPSIS}" in drawn.text
 
@@ -341,5 +341,5 @@ class TestDrawing:
         chain = "\n".join(f"  p{i}: relu" for i in range(200))
         deep = f"network n\nmodality a: [4]\nsuperlayer x(a) {{\n{chain}\n}}\noutput o = x\n"
         assert draw(graph(deep)) is None
-        text = page({}, [trial(0, 0.5)], [(1, trial(0, 0.5), deep, graph(deep))])
+        text = page({}, [trial(0, 0.5)], [("1", trial(0, 0.5), deep, graph(deep))])
         assert "too many points" in Walk(text).text

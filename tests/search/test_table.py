@@ -13,7 +13,7 @@ from xgraph.diagnostics import DiagnosticError
 from xgraph.search.study import Trial
 from xgraph.search.table import write_table
 
-FIELDS = ["number", "phase", "encoding", "seed", "score", "params", "macs", "seconds", "together",
+FIELDS = ["number", "phase", "encoding", "seed", "search_seed", "score", "params", "macs", "seconds", "together",
           "same_as", "latency", "error"]  # fmt: skip
 NOTES = ["iteration", "level", "step", "temperature", "guess"]
 

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -45,6 +45,8 @@ STRATEGIES = ("random", "mfas", "evolution")
 @override_option
 @click.option("--init", metavar="FILE", help="Weights that candidates begin with, by address.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--repeat", "repeats", type=click.IntRange(1), default=1, show_default=True,
+              help="Search so often, with the next seeds.")  # fmt: skip
 @click.option("--trials", type=click.IntRange(1), help="The most networks of one strategy.")
 @click.option("--time", "seconds", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
               help="The most time of one strategy, all workers together.")  # fmt: skip
@@ -83,6 +85,7 @@ def search(
     overrides: tuple[str, ...],
     init: str | None,
     seed: int,
+    repeats: int,
     trials: int | None,
     seconds: float | None,
     max_params: int | None,
@@ -147,6 +150,7 @@ def search(
                     timed,
                 ),
                 baselines=not no_baselines,
+                repeats=repeats,
             )
             made = recipe_of(recipe, overrides)
             opened = folders.begin(folder, source, about, made, Path(init) if init else None)
@@ -181,20 +185,21 @@ def _run(opened: Opened, jobs: int, engine: str, address: str | None, top: int, 
         with _watching() as watch:
             search = opened.search(watch, workers)
             _tell(opened, search.together)
-            trials = search.run(opened.phases(search))
+            trials = search.run(opened.phases(search), opened.about.repeats)
     except Stopped:
         click.echo(f"stopped; go on with: xgraph search --resume -o {opened.folder}")
         sys.exit(INTERRUPTED)
     finally:
         if workers is not None:
             workers.close()
-    best = write_best(opened, search, trials, top)
+    best = write_best(search, trials, top)
     click.echo(summary(trials, opened.about.strategy.name))
     page = report(opened, search, trials, best)
     if final is not None:
         finals = train_best(opened, search, best, *final)
         for one in finals:
             _tell_final(one)
+        _tell_mean(finals)
         report(opened, search, trials, best, finals)
     click.echo(f"wrote {page}, {opened.folder / 'best'} and more")
 
@@ -213,7 +218,20 @@ def _tell_final(one: Final) -> None:
 
     told = one.measured
     listed = "  ".join(f"{name} {told[name]:.4f}" for name in MEASURES if name in told)
-    click.echo(f"{one.rank}. trained to the end: {listed} on the {one.rows} rows")
+    click.echo(f"{one.name}. trained to the end: {listed} on the {one.rows} rows")
+
+
+def _tell_mean(finals: Sequence[Final]) -> None:
+    """Of the best network of each seed, where there are several."""
+    from statistics import mean, stdev
+
+    from xgraph.search.report import MEASURES, first_of_each
+
+    firsts = first_of_each(finals)
+    if len(firsts) > 1:
+        each = {n: [one.measured[n] for one in firsts] for n in MEASURES if n in firsts[0].measured}
+        told = "  ".join(f"{n} {mean(v):.4f} ± {stdev(v):.4f}" for n, v in each.items())
+        click.echo(f"the first of each of {len(firsts)} seeds: {told} on the {firsts[0].rows} rows")
 
 
 def _needs_search() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, TypeAlias
 
 from xgraph import __version__
 from xgraph.build import build_source, unbuild
@@ -28,20 +28,32 @@ BEST = "best"
 FINAL = "final"
 
 
-def write_best(opened: Opened, search: Search, trials: Sequence[Trial], top: int) -> list[Trial]:
-    """The first networks of the space with their weights, the best one's model, and the table of
-    trials."""
+Best: TypeAlias = "dict[str, Trial]"
+"""By their names: 1, 2, ..., and where a search is repeated seed0-1, seed0-2, ..., seed1-1, ..."""
+
+
+def write_best(search: Search, trials: Sequence[Trial], top: int) -> Best:
+    """The first networks of the space, of each seed, with their weights, the model of the very
+    first, and the table of trials."""
     folder = search.folder / BEST
     make_folder(folder)
     write_table(trials, search.folder / "trials.parquet")
-    best = ranked(trials, SEARCH, RANDOM)[:top]
+    seeds = list(dict.fromkeys(trial.search_seed for trial in trials))
+    best = {
+        f"seed{seed}-{rank}" if len(seeds) > 1 else f"{rank}": trial
+        for seed in seeds
+        for rank, trial in enumerate(
+            ranked([t for t in trials if t.search_seed == seed], SEARCH, RANDOM)[:top], 1
+        )
+    }
     if not best:
         raise fail(
             "failing-search", "no candidate could be evaluated", origin=str(search.folder),
             help="the trials say why: `xgraph search --resume` shows them again",
         )  # fmt: skip
-    for rank, trial in enumerate(best, 1):
-        search.write(trial, folder / str(rank), model=rank == 1)
+    (first, *_) = ranked(list(best.values()), SEARCH, RANDOM)
+    for name, trial in best.items():
+        search.write(trial, folder / name, model=trial is first)
     return best
 
 
@@ -49,15 +61,12 @@ def report(
     opened: Opened,
     search: Search,
     trials: Sequence[Trial],
-    best: Sequence[Trial],
+    best: Best,
     finals: Sequence[Final] = (),
 ) -> Path:
     """Write the page of a search, and say where it is."""
-    graphs = [search.graph(trial) for trial in best]
-    shown = [
-        (rank, trial, unbuild(graph), graph)
-        for rank, (trial, graph) in enumerate(zip(best, graphs, strict=True), 1)
-    ]
+    graphs = {name: search.graph(trial) for name, trial in best.items()}
+    shown = [(name, best[name], unbuild(graph), graph) for name, graph in graphs.items()]
     path = search.folder / "report.html"
     write_report(path, _about(opened), trials, shown, finals)
     return path
@@ -66,8 +75,9 @@ def report(
 def _about(opened: Opened) -> dict[str, Any]:
     """The head of the report."""
     about, made = opened.about, opened.evaluator.plan
+    last = about.seed + about.repeats - 1
     options = about.strategy.model_dump(mode="json", exclude={"name"})
-    limits = {name: value for name, value in asdict(about.limits).items() if value is not None}
+    limits = {name: value for name, value in asdict(about.limits).items() if value}
     return {
         "title": f"Search of {opened.space.name}",
         "space": f"{opened.space.size_text} networks",
@@ -77,7 +87,7 @@ def _about(opened: Opened) -> dict[str, Any]:
         "options": options,
         "limits": limits or "none",
         "settings": about.settings or "none",
-        "seed": about.seed,
+        "seed": about.seed if last == about.seed else f"{about.seed} to {last}",
         "xgraph": __version__,
     }
 
@@ -119,26 +129,28 @@ def _check_same(folder: Path, recipe: Recipe, settings: Mapping[str, object]) ->
 def train_best(
     opened: Opened,
     search: Search,
-    best: Sequence[Trial],
+    best: Best,
     recipe: Recipe,
     settings: Mapping[str, object],
     watch: Watch | None = None,
 ) -> list[Final]:
     """Train the best networks by another recipe, of other `param`s such as a full width; each in
-    RUN/final/RANK. One that was begun is gone on with, one that is finished stays."""
+    RUN/final/NAME. One that was begun is gone on with, one that is finished stays."""
     if not recipe.inputs:
         recipe = recipe.model_copy(update={"inputs": opened.evaluator.recipe.inputs})
     _check_same(search.folder / FINAL, recipe, settings)
     found = []
-    for rank, trial in enumerate(best, 1):
-        folder = search.folder / FINAL / f"{rank}"
+    for name, trial in best.items():
+        folder = search.folder / FINAL / name
         if not (folder / "run.json").exists():
             rmtree(folder, ignore_errors=True)  # one that did not come to its begin
             text = opened.space.decode(trial.encoding).text
             merged = {**dict(opened.job.settings), **settings}
-            graph = build_source(Source(f"<network {rank}>", text), merged)
+            graph = build_source(Source(f"<network {name}>", text), merged)
+            seed = recipe.seed + trial.search_seed - opened.about.seed
             run = start_run(
-                folder, graph, open_data(opened.job.data), recipe,
+                folder, graph, open_data(opened.job.data),
+                recipe.model_copy(update={"seed": seed}),
                 fraction=opened.job.fraction, init=opened.job.weights,
                 allow_leaks=opened.job.allow_leaks,
             )  # fmt: skip
@@ -146,5 +158,5 @@ def train_best(
         elif not read_run(folder)["finished"]:
             resume_run(folder).train(watch=watch)
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-        found.append(Final(rank, trial, metrics))
+        found.append(Final(name, trial, metrics))
     return found

@@ -49,6 +49,8 @@ class About:
     seed: int
     limits: Limits
     baselines: bool
+    repeats: int = 1
+    """How many seeds, from this one on."""
     rows: str = ""
     """The digest of the data."""
     files: str = ""

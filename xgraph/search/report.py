@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from statistics import mean, stdev
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -25,6 +26,7 @@ from xgraph.search.figures import Key
 from xgraph.search.front import front, known
 from xgraph.search.search import SEARCH
 from xgraph.search.standing import (
+    Reached,
     Scale,
     Spent,
     is_scored,
@@ -35,8 +37,8 @@ from xgraph.search.standing import (
 )
 from xgraph.search.study import Trial
 
-Best: TypeAlias = "Sequence[tuple[int, Trial, str, Graph]]"
-"""The networks to show: rank, trial, `.xg`, graph."""
+Best: TypeAlias = "Sequence[tuple[str, Trial, str, Graph]]"
+"""The networks to show: the name by which their files go, trial, `.xg`, graph."""
 MEASURES = ("accuracy", "f1", "mse", "loss")
 """What is told of a network that was trained to the end, as far as it was measured."""
 Cell: TypeAlias = "str | int | float | None"
@@ -79,7 +81,7 @@ class Network:
 class Final:
     """A network trained to the end."""
 
-    rank: int
+    name: str
     trial: Trial
     metrics: Mapping[str, Any]
     """`metrics.json` of its training."""
@@ -198,17 +200,21 @@ def _axis(scale: Scale, word: str = "score") -> str:
 def _standing(trials: Sequence[Trial], scale: Scale) -> Table | None:
     """The best of each phase, and how the search stands to it."""
     by = phases(trials)
-    mine = leader(by.get(SEARCH, []))
+    mine = Reached.of(by.get(SEARCH, []))
+    seeds = list(mine.by_seed) if len(mine.by_seed) > 1 else []
     rows = []
     for name, part in by.items():
-        best = leader(part)
-        apart = mine and best and name != SEARCH and score_of(mine) - score_of(best)
+        reached = Reached.of(part)
+        apart = mine.above(reached) if name != SEARCH else []
+        each = [reached.by_seed.get(seed) for seed in seeds]
         rows.append((
-            name, len(part), scale.text(best.score) if best else "none",
-            scale.signed(apart) if isinstance(apart, float) else "",
-            best.params if best else None,
+            name, len(part), *(scale.text(trial.score) if trial else "none" for trial in each),
+            scale.mean(reached.scores) or "none", scale.signed(apart) if apart else "",
+            reached.best.params if reached.best else None,
         ))  # fmt: skip
-    head = ("phase", "trials", f"best {scale.measure}", "search above it", "parameters of the best")
+    head = ("phase", "trials", *(f"seed {seed}" for seed in seeds),
+            f"{'mean of best' if seeds else 'best'} {scale.measure}", "search above it",
+            "parameters of the best")  # fmt: skip
     return Table("The best of the search and of each baseline", head, tuple(rows)) if rows else None
 
 
@@ -218,14 +224,18 @@ def _progress(trials: Sequence[Trial], scale: Scale) -> Part | None:
         return None
     signs = figures.keys(by, figures.DASHES)
     runs, levels, rows = [], [], []
-    for sign, (name, part) in zip(signs, by.items(), strict=True):
+    for sign, (name, seed, part) in (
+        (sign, each)
+        for sign, whole in zip(signs, by.items(), strict=True)
+        for each in _seeds(*whole)
+    ):
         scores = [_shown(score_of(t), scale) if is_scored(t) else None for t in part]
         run = figures.Run(scores, [0.0 if t.same_as is not None else t.seconds for t in part])
         if len(part) > 1 or name == SEARCH:
             runs.append((sign, run))
         else:
             levels += [(sign, score) for score in scores if score is not None]
-        rows += [(name, *row) for row in zip(
+        rows += [(name, seed, *row) for row in zip(
             range(1, len(part) + 1), (t.number for t in part), run.spent(), run.best(), strict=True
         )]  # fmt: skip
     return Part(
@@ -233,8 +243,14 @@ def _progress(trials: Sequence[Trial], scale: Scale) -> Part | None:
         "A repeated network is a trial that takes no time. Horizontal lines are single networks.",
         figures.progress(runs, levels, _axis(scale)),
         tuple(signs),
-        _csv(("phase", "trials", "trial", "seconds", _axis(scale, "best")), rows),
+        _csv(("phase", "seed", "trials", "trial", "seconds", _axis(scale, "best")), rows),
     )
+
+
+def _seeds(name: str, trials: Sequence[Trial]) -> Iterator[tuple[str, int, list[Trial]]]:
+    """A phase, seed by seed."""
+    for seed in dict.fromkeys(trial.search_seed for trial in trials):
+        yield name, seed, [trial for trial in trials if trial.search_seed == seed]
 
 
 def _steps(trials: Sequence[Trial], scale: Scale) -> Part | None:
@@ -359,25 +375,40 @@ def _rows(
 
 def _ranking(best: Best, scale: Scale) -> Table:
     head, rows = _rows([trial for _, trial, _, _ in best], scale)
-    ranks = [rank for rank, _, _, _ in best]
-    ranked = tuple((rank, *row) for rank, row in zip(ranks, rows, strict=True))
-    return Table("In the order of their scores", ("rank", *head), ranked)
+    names = [name for name, _, _, _ in best]
+    named = tuple((name, *row) for name, row in zip(names, rows, strict=True))
+    several = len({trial.search_seed for _, trial, _, _ in best}) > 1
+    told = "In the order of their scores" + (", seed by seed" if several else "")
+    return Table(told, ("", *head), named)
 
 
 def _finals(finals: Sequence[Final], scale: Scale) -> Table:
     names = [name for name in MEASURES if name in finals[0].measured]
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (one.rank, one.trial.number, scale.text(one.trial.score),
-         *(one.measured[name] for name in names))
+    rows: list[tuple[Cell, ...]] = [
+        (one.name, one.trial.number, scale.text(one.trial.score),
+         *(f"{one.measured[name]:.4f}" for name in names))
         for one in finals
-    )  # fmt: skip
-    head = ("rank", "trial", f"{scale.measure} in the search",
+    ]  # fmt: skip
+    firsts = first_of_each(finals)
+    if len(firsts) > 1:
+        each = [[one.measured[name] for one in firsts] for name in names]
+        told = (f"{mean(values):.4f} ± {stdev(values):.4f}" for values in each)
+        rows.append(("mean of the first of each seed", None, None, *told))
+    head = ("", "trial", f"{scale.measure} in the search",
             *(f"{name}, {finals[0].rows}" for name in names))  # fmt: skip
-    return Table("Trained to the end", head, rows)
+    return Table("Trained to the end", head, tuple(rows))
 
 
-def _heading(rank: int, trial: Trial, scale: Scale) -> str:
-    return f"{rank}. {scale.text(trial.score)} {scale.measure}, {trial.params:,} parameters"
+def first_of_each(finals: Sequence[Final]) -> list[Final]:
+    """The best of each seed, by its score in the search (RandomNet, Table 3, repeats so)."""
+    found: dict[int, Final] = {}
+    for one in finals:
+        found.setdefault(one.trial.search_seed, one)
+    return list(found.values())
+
+
+def _heading(name: str, trial: Trial, scale: Scale) -> str:
+    return f"{name}. {scale.text(trial.score)} {scale.measure}, {trial.params:,} parameters"
 
 
 def _cost(trials: Sequence[Trial]) -> Table:

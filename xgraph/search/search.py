@@ -122,14 +122,14 @@ class Search:
         workers: Workers | None = None,
     ) -> None:
         self.folder, self.space, self.evaluator = folder, space, evaluator
-        self.seed, self.limits, self.observer = seed, limits, observer
+        self.seed, self._seed, self.limits, self.observer = seed, seed, limits, observer
         self.workers = workers or Here(evaluator)
         self.study = Study(folder, space)
         self.stopwatch = Stopwatch(folder)
         self._kept = {trial.number: trial for trial in self.study.trials}
         self._next = 0
         self._keys: dict[str, Trial] = {}
-        """What was asked for before, by what it is."""
+        """What was asked for before with this seed, by what it is."""
         self._allowed: dict[str, bool] = {}
         self._failures = 0
         self.together = TOGETHER if evaluator.runs_together else 1
@@ -137,18 +137,23 @@ class Search:
 
     # ------------------------------------------------------------------------------- phases
 
-    def run(self, phases: Sequence[Phase]) -> list[Trial]:
-        """All trials, in their order."""
-        for phase in phases:
-            self.observer.phase(phase.name, phase.trials)
-            self._phase(phase)
+    def run(self, phases: Sequence[Phase], repeats: int = 1) -> list[Trial]:
+        """All trials, in their order; each repeat is the search of the next seed, as it would be
+        by itself."""
+        for seed in range(self.seed, self.seed + repeats):
+            self._seed = seed
+            self._keys.clear()
+            for phase in phases:
+                told = f"seed {self._seed}, {phase.name}" if repeats > 1 else phase.name
+                self.observer.phase(told, phase.trials)
+                self._phase(phase)
         return [self._kept[number] for number in sorted(self._kept)]
 
     def strategy(self, name: str, strategy: Strategy) -> Phase:
         """A strategy as a phase, with draws of its own."""
 
         def asks() -> Any:
-            rng = Random(f"{self.seed} {name}")
+            rng = Random(f"{self._seed} {name}")
             return strategy.search(self.space, rng, self._is_allowed)
 
         trials = strategy.trials(self.space)
@@ -244,7 +249,7 @@ class Search:
     def _candidate(
         self, phase: Phase, ask: Ask | Baseline, key: str, bank: dict[str, Arrays]
     ) -> Candidate:
-        seed = crc32(f"{self.seed} {key}".encode())
+        seed = crc32(f"{self._seed} {key}".encode())
         inherited: Arrays = {}
         if bank:
             with suppress(DiagnosticError):
@@ -270,7 +275,7 @@ class Search:
             number, phase.name, sample.encoding if sample else phase.name, key, candidate.seed,
             outcome.score, outcome.metrics, outcome.params, outcome.macs, outcome.seconds,
             outcome.together, outcome.error, latency=latency,
-            notes=ask.notes if isinstance(ask, Ask) else {},
+            notes=ask.notes if isinstance(ask, Ask) else {}, search_seed=self._seed,
         )  # fmt: skip
         write_whole(self._file(trial, ".xg"), self._printed(candidate.text))
         if outcome.error is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from statistics import mean, stdev
 from typing import final
 
 from xgraph.search.search import SEARCH, ranked
@@ -45,13 +46,24 @@ class Scale:
             return ""
         return f"{100 * score:.2f} %" if self.is_share else f"{score:.4f}"
 
-    def apart(self, gain: float) -> str:
-        """A difference without its sign: `1.20 points`."""
-        return f"{100 * abs(gain):.2f} points" if self.is_share else f"{abs(gain):.4f}"
+    def mean(self, scores: Sequence[float]) -> str:
+        """`77.70 % ± 0.60`: with the deviation over seeds, where there are several."""
+        return self.text(mean(scores)) + self._deviation(scores) if scores else ""
 
-    def signed(self, gain: float) -> str:
-        told = f"{100 * gain:+.2f} points" if self.is_share else f"{gain:+.4f}"
-        return told.replace("-", "\N{MINUS SIGN}")
+    def apart(self, gains: Sequence[float]) -> str:
+        """The mean of differences without its sign: `1.20 ± 0.40 points`."""
+        gain = abs(mean(gains))
+        told = f"{100 * gain:.2f}" if self.is_share else f"{gain:.4f}"
+        return f"{told}{self._deviation(gains)}{' points' if self.is_share else ''}"
+
+    def signed(self, gains: Sequence[float]) -> str:
+        return ("+" if mean(gains) >= 0 else "\N{MINUS SIGN}") + self.apart(gains)
+
+    def _deviation(self, values: Sequence[float]) -> str:
+        if len(values) < 2:
+            return ""
+        apart = stdev(values)
+        return f" ± {100 * apart:.2f}" if self.is_share else f" ± {apart:.4f}"
 
 
 def is_scored(trial: Trial) -> bool:
@@ -79,6 +91,38 @@ def leader(trials: Iterable[Trial]) -> Trial | None:
     return max(scored, key=lambda t: (score_of(t), -t.number), default=None)
 
 
+@final
+@dataclass(frozen=True)
+class Reached:
+    """The best trial of a phase for each seed of the search."""
+
+    by_seed: dict[int, Trial]
+
+    @staticmethod
+    def of(trials: Iterable[Trial]) -> Reached:
+        each = dict[int, list[Trial]]()
+        for trial in trials:
+            each.setdefault(trial.search_seed, []).append(trial)
+        best = {seed: leader(part) for seed, part in sorted(each.items())}
+        return Reached({seed: trial for seed, trial in best.items() if trial})
+
+    @property
+    def scores(self) -> list[float]:
+        return [score_of(trial) for trial in self.by_seed.values()]
+
+    @property
+    def best(self) -> Trial | None:
+        return leader(self.by_seed.values())
+
+    def above(self, other: Reached) -> list[float]:
+        """By how much, seed by seed."""
+        return [
+            score_of(mine) - score_of(other.by_seed[seed])
+            for seed, mine in self.by_seed.items()
+            if seed in other.by_seed
+        ]
+
+
 def alone(trials: Iterable[Trial]) -> list[Trial]:
     """Of single modalities."""
     return [trial for trial in trials if trial.phase.endswith(ALONE)]
@@ -88,38 +132,57 @@ def verdict(trials: Sequence[Trial], strategy: str = "") -> str:
     """What the search gained over its baselines, and what it was not held against; a `strategy`
     that is chance itself needs no such baseline."""
     by, scale = phases(trials), Scale.of(trials)
-    mine, count = leader(by.get(SEARCH, [])), len(by.get(SEARCH, []))
-    if mine is None:
+    mine, count = Reached.of(by.get(SEARCH, [])), len(by.get(SEARCH, []))
+    if mine.best is None:
         return f"No network of the search has a score, of {_counted(count, 'trial')}."
     rivals = _rivals(trials)
     if strategy == RANDOM:
-        rivals = {name: best for name, best in rivals.items() if best or name != _CHANCE}
-    gains = [(name, score_of(mine) - score_of(best)) for name, best in rivals.items() if best]
-    said = (
-        f"The best network of the search, trial {mine.number}, reaches {scale.text(mine.score)} "
-        f"{scale.measure} after {_counted(count, 'trial')}"
-    )
-    said += f": {_listed([_gain(scale, name, gain) for name, gain in gains])}." if gains else "."
-    if better := [name for name, gain in gains if gain <= 0]:
+        rivals = {name: best for name, best in rivals.items() if best.best or name != _CHANCE}
+    gains = {name: gain for name, best in rivals.items() if (gain := mine.above(best))}
+    said = _reached(mine, count, scale)
+    said += f": {_listed([_gain(scale, *each) for each in gains.items()])}." if gains else "."
+    if better := [name for name, gain in gains.items() if mean(gain) <= 0]:
         said += f" The search did not pay: {_listed(better)} did as well or better."
-    if missing := [name for name, best in rivals.items() if best is None]:
+    if missing := [name for name, best in rivals.items() if best.best is None]:
         said += f" It was not held against {_listed(missing)}."
     return said
 
 
-def _rivals(trials: Sequence[Trial]) -> dict[str, Trial | None]:
+def _reached(mine: Reached, count: int, scale: Scale) -> str:
+    best, seeds = mine.best, len(mine.scores)
+    assert best is not None
+    if seeds == 1:
+        return (
+            f"The best network of the search, trial {best.number}, reaches "
+            f"{scale.text(best.score)} {scale.measure} after {_counted(count, 'trial')}"
+        )
+    return (
+        f"The best networks of {seeds} searches reach {scale.mean(mine.scores)} {scale.measure} on "
+        f"the mean, after {_counted(count, 'trial')} together"
+    )
+
+
+def _rivals(trials: Sequence[Trial]) -> dict[str, Reached]:
     """The best of each kind of baseline, by what it is called."""
     by = phases(trials)
-    chance, single = by.get(RANDOM, []), leader(alone(trials))
+    chance = by.get(RANDOM, [])
     drawn = f"{_CHANCE} of {_counted(len(chance), 'trial')}" if chance else _CHANCE
-    best = f"the best single modality ({single.phase})" if single else "a single modality"
-    return {drawn: leader(chance), LATE: leader(by.get(LATE, [])), best: single}
+    single = {name: Reached.of(part) for name, part in phases(alone(trials)).items()}
+    able = [name for name, reached in single.items() if reached.best]
+    first = max(able, key=lambda name: mean(single[name].scores), default=None)
+    best = f"the best single modality ({first})" if first else "a single modality"
+    return {
+        drawn: Reached.of(chance),
+        LATE: Reached.of(by.get(LATE, [])),
+        best: single[first] if first else Reached({}),
+    }
 
 
-def _gain(scale: Scale, name: str, gain: float) -> str:
-    if gain == 0:
+def _gain(scale: Scale, name: str, gains: Sequence[float]) -> str:
+    gain = mean(gains)
+    if not any(gains):
         return f"the same as {name}"
-    return f"{scale.apart(gain)} {'above' if gain > 0 else 'below'} {name}"
+    return f"{scale.apart(gains)} {'above' if gain > 0 else 'below'} {name}"
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -176,8 +239,12 @@ def summary(trials: Sequence[Trial], strategy: str = "") -> str:
     head = ("rank", scale.measure, "parameters", "network")
     mine = [trial for trial in ranked(trials) if is_scored(trial)][:MOST]
     rows = [_row(str(rank), trial, scale) for rank, trial in enumerate(mine, 1)]
-    best = {name: leader(part) for name, part in phases(trials).items() if name != SEARCH}
-    held = [_row("", trial, scale) for trial in best.values() if trial]
+    each = {name: Reached.of(part) for name, part in phases(trials).items()}
+    held = [
+        _row("", reached.best, scale, reached.scores)
+        for name, reached in each.items()
+        if reached.best and (name != SEARCH or len(reached.scores) > 1)
+    ]
     widths = [max(len(row[i]) for row in [head, *rows, *held]) for i in range(3)]
     table = [_line(row, widths) for row in [head, *rows]] if rows or held else []
     rule = ["-" * len(table[0])] if rows and held else []
@@ -186,7 +253,12 @@ def summary(trials: Sequence[Trial], strategy: str = "") -> str:
     )
 
 
-def _row(rank: str, trial: Trial, scale: Scale) -> tuple[str, str, str, str]:
+def _row(
+    rank: str, trial: Trial, scale: Scale, scores: Sequence[float] = ()
+) -> tuple[str, str, str, str]:
+    """Of a network, or of the best ones of several seeds."""
+    if len(scores) > 1:
+        return "", scale.mean(scores), "", f"{trial.phase}, mean over {len(scores)} seeds"
     of = trial.encoding if trial.phase in (SEARCH, trial.encoding) else ""
     name = of or f"{trial.phase}: {trial.encoding}"
     return rank, scale.text(trial.score), f"{trial.params:,}", name

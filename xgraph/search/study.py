@@ -35,6 +35,7 @@ class Trial:
     key: str
     """What is equal for what is evaluated once."""
     seed: int
+    """Of its training."""
     score: float | None
     metrics: dict[str, float]
     params: int
@@ -47,6 +48,8 @@ class Trial:
     latency: float | None = None
     """Seconds of a batch of one, on this machine."""
     notes: dict[str, Any] = field(default_factory=dict)
+    search_seed: int = 0
+    """Of the search that it is of: one that is repeated has several."""
 
     @property
     def stem(self) -> str:

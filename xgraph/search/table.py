@@ -20,6 +20,7 @@ _FIELDS = {
     "phase": "string",
     "encoding": "string",
     "seed": "int64",
+    "search_seed": "int64",
     "score": "float64",
     "params": "int64",
     "macs": "int64",
