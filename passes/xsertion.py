@@ -286,7 +286,9 @@ def _only(graph: Graph, net: str | None) -> str:
         return found[0]
     raise fail(
         "unfit-network", f"`xsertion` takes one joint super-layer, and there are {len(found)}",
-        origin=graph.name, help="name it: `xsertion{net=...}`" if found else None,
+        origin=graph.name,
+        help="it reads all modalities side by side, as in `superlayer net(concat(a, b))`; name it "
+        "with `xsertion{net=...}`. Where every modality has its own, `connect` joins them",
     )  # fmt: skip
 
 

@@ -162,10 +162,14 @@ def _shared(feed: Feed, splits: Sequence[Split]) -> Iterator[Diagnostic]:
                 found.append((row, *seen[digest]))
         if found:
             row, other, other_row = found[0]
+            others = " and ".join(
+                f"`{name}`" for name in dict.fromkeys(name for _, name, _ in found)
+            )
+            verb = "is" if len(found) == 1 else "are"
             yield Diagnostic(
                 "split-leak",
-                f"{len(found)} of {len(split):,} rows of `{split.name}` are in `{other}` too: row"
-                f" {split.rows[row]} is row {other_row} there",
+                f"{len(found):,} of {len(split):,} rows of `{split.name}` {verb} in {others} too:"
+                f" the first is row {split.rows[row]}, which is row {other_row} of `{other}`",
                 origin=split.origin,
                 help="leave them out of one, or take them as they are: `--allow-leaks`",
             )
