@@ -136,7 +136,7 @@ help: mend or leave out such rows
     (
         "test", "image", with_entry(5, digits(10)[0][2]),
         """\
-error[split-leak]: 1 of 40 rows of `test` is in `train` too: the first is row 5, which is row 2 of `train`
+error[split-leak]: 1 of 40 rows of `test` is in `train` too: the first, row 5, is row 2 of `train`
   --> digits/test
 help: leave them out of one, or take them as they are: `--allow-leaks`
 """,

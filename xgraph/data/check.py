@@ -169,7 +169,7 @@ def _shared(feed: Feed, splits: Sequence[Split]) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 "split-leak",
                 f"{len(found):,} of {len(split):,} rows of `{split.name}` {verb} in {others} too:"
-                f" the first is row {split.rows[row]}, which is row {other_row} of `{other}`",
+                f" the first, row {split.rows[row]}, is row {other_row} of `{other}`",
                 origin=split.origin,
                 help="leave them out of one, or take them as they are: `--allow-leaks`",
             )
