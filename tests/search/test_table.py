@@ -13,8 +13,8 @@ from xgraph.diagnostics import DiagnosticError
 from xgraph.search.study import Trial
 from xgraph.search.table import write_table
 
-FIELDS = ["number", "phase", "encoding", "seed", "search_seed", "score", "params", "macs", "seconds",
-          "together", "same_as", "latency", "error"]  # fmt: skip
+FIELDS = ["number", "phase", "encoding", "seed", "search_seed", "score", "params", "macs",
+          "seconds", "together", "same_as", "latency", "error"]  # fmt: skip
 NOTES = ["iteration", "level", "step", "temperature", "guess"]
 
 
