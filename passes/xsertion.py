@@ -287,8 +287,9 @@ def _only(graph: Graph, net: str | None) -> str:
     raise fail(
         "unfit-network", f"`xsertion` takes one joint super-layer, and there are {len(found)}",
         origin=graph.name,
-        help="it reads all modalities side by side, as in `superlayer net(concat(a, b))`; name it "
-        "with `xsertion{net=...}`. Where every modality has its own, `connect` joins them",
+        help="name the one that reads all modalities, `xsertion{net=...}`; where every one has its "
+        "own, there is none to part" if found
+        else "it reads all modalities side by side: `superlayer net(concat(a, b)) { ... }`",
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,8 @@ class Quiet:
 
     def phase(self, name: str, trials: int) -> None: ...
 
-    def trial(self, trial: Trial) -> None:
-        self.seen.append(trial)
+    def trials(self, trials: Sequence[Trial], *, kept: bool) -> None:
+        self.seen += trials
 
 
 def job(folder: Path, dropout: str = "", **more: Any) -> Job:

@@ -19,6 +19,7 @@ from spaces import SPACE, Quiet, same, space
 
 import xgraph
 from xgraph.cli import main, searching
+from xgraph.recipe import read_recipe
 from xgraph.search.folder import resume
 from xgraph.search.study import Study, Trial
 from xgraph.space.space import Sample
@@ -120,8 +121,27 @@ def test_repeated_with_other_seeds(here: Path) -> None:
     for said in ("seed 3", "seed 4", "mean of best accuracy", "mean of the first of each seed"):
         assert said in page
     journal = Path("run/journal.log").read_text()
-    run("--resume", "-o", "run", "--top", "2")
+    run("--resume", "-o", "run", "--top", "1")
     assert Path("run/journal.log").read_text() == journal
+    assert {path.stem for path in Path("run/best").iterdir()} == {"seed3-1", "seed4-1"}
+    assert "mean of the first of each seed" in Path("run/report.html").read_text("utf-8")
+
+
+def test_final_trainings_hold_out_the_same_rows(here: Path) -> None:
+    """Of every seed: else they would be judged on rows that the frozen layers have learnt."""
+    begin("--option", "samples=1", "--repeat", "2", "--no-baselines", "--top", "1",
+          "--final", "mfas", "--final-override", "stages.1.epochs=1")  # fmt: skip
+    assert {
+        read_recipe(Path(f"run/final/seed{seed}-1/recipe.yaml")).seed for seed in (0, 1)
+    } == {0}  # fmt: skip
+
+
+def test_a_refused_final_training_changes_nothing(here: Path) -> None:
+    begin("--option", "samples=2", "--no-baselines", "--top", "1", "--final", "mfas",
+          "--final-override", "stages.1.epochs=1")  # fmt: skip
+    page = Path("run/report.html").read_bytes()
+    run("--resume", "-o", "run", "--top", "1", "--final", "mfas", code=1)
+    assert Path("run/report.html").read_bytes() == page
 
 
 def told_of(trial: Trial) -> tuple[object, ...]:
@@ -134,7 +154,7 @@ def test_lines_of_progress_where_there_is_no_terminal(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(searching, "_EVERY", 0)
-    told = begin("--option", "samples=2", "--no-baselines")
+    told = begin("--option", "samples=2", "--option", "batch=1", "--no-baselines")
     assert re.search(r"^search: 1 of 2 networks, best 0\.\d{4} \(\d+ s, \d+ s left\)$", told, re.M)
     assert re.search(r"^search: 2 networks, best 0\.\d{4} \(\d+ s\)$", told, re.M)
     assert "held against late fusion" in told  # random search is what it was

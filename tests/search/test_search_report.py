@@ -244,6 +244,29 @@ class TestVerdict:
         made = [loss(trial(0, 0.5), 0.5), loss(trial(1, 0.5, "late fusion"), 2.0)]
         assert "reaches -0.5000 score after 1 trial: 1.5000 above late fusion." in verdict(made)
 
+    def test_seeds_without_a_score_are_told(self) -> None:
+        """And what is held against is held against on seeds that both have."""
+        made = [
+            trial(0, 0.875), trial(1, None, search_seed=1),
+            trial(2, 0.5, "a alone"), trial(3, 0.5, "a alone", search_seed=1),
+            trial(4, None, "b alone"), trial(5, 0.875, "b alone", search_seed=1),
+        ]  # fmt: skip
+        told = verdict(made)
+        assert "37.50 points above the best single modality (a alone)" in told
+        assert told.endswith("No network of the search with seed 1 has a score.")
+        rows = walked(made).text
+        assert "seed 0 seed 1" in rows
+
+    def test_means_over_seeds(self) -> None:
+        made = [
+            trial(0, 0.75), trial(1, 0.5, search_seed=1), trial(2, 0.5, "random"),
+            trial(3, 0.5, "random", search_seed=1),
+        ]  # fmt: skip
+        assert verdict(made).startswith(
+            "The best networks of 2 searches reach 62.50 % ± 17.68 accuracy on the mean, after 2 "
+            "trials together: 12.50 ± 17.68 points above random search of 2 trials."
+        )
+
     def test_chance_needs_no_chance_beside_it(self) -> None:
         told = verdict([trial(0, 0.5)], "random")
         assert told.endswith("It was not held against late fusion and a single modality.")

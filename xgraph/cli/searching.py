@@ -44,8 +44,8 @@ STRATEGIES = ("random", "mfas", "evolution")
 @recipe_option
 @override_option
 @click.option("--init", metavar="FILE", help="Weights that candidates begin with, by address.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--repeat", "repeats", type=click.IntRange(1), default=1, show_default=True,
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option("--repeat", "repeats", type=click.IntRange(1, 1000), default=1, show_default=True,
               help="Search so often, with the next seeds.")  # fmt: skip
 @click.option("--trials", type=click.IntRange(1), help="The most networks of one strategy.")
 @click.option("--time", "seconds", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
@@ -179,7 +179,7 @@ def _run(opened: Opened, jobs: int, engine: str, address: str | None, top: int, 
     from xgraph.search.standing import summary
 
     if final is not None:
-        check_final(opened, final[1])
+        check_final(opened, *final)
     workers = opened.workers(jobs, engine, address)
     try:
         with _watching() as watch:
@@ -196,11 +196,12 @@ def _run(opened: Opened, jobs: int, engine: str, address: str | None, top: int, 
     click.echo(summary(trials, opened.about.strategy.name))
     page = report(opened, search, trials, best)
     if final is not None:
-        finals = train_best(opened, search, best, *final)
-        for one in finals:
+        finals = []
+        for one in train_best(opened, search, best, *final):
             _tell_final(one)
+            finals.append(one)
         _tell_mean(finals)
-        report(opened, search, trials, best, finals)
+        report(opened, search, trials, best)
     click.echo(f"wrote {page}, {opened.folder / 'best'} and more")
 
 
@@ -286,33 +287,40 @@ class _Bar:
         self._name = ""
         self._done = 0
         self._best: Trial | None = None
-        self._most = 0
+        self._most = self._before = 0
+        """How many it will be at most, and were there before."""
         self._began = self._told = time.monotonic()
 
     def phase(self, name: str, trials: int) -> None:
         from tqdm import tqdm
 
         self.close()
-        self._name, self._done, self._best, self._most = name, 0, None, trials
+        self._name, self._best, self._most = name, None, trials
+        self._done = self._before = 0
         self._began = self._told = time.monotonic()
         self._bar = tqdm(
             total=trials, desc=name, unit="network", leave=False,
             disable=not sys.stderr.isatty(),
         )  # fmt: skip
 
-    def trial(self, trial: Trial) -> None:
-        self._done += 1
-        if trial.score is not None and (
-            self._best is None or trial.score > (self._best.score or 0.0)
-        ):
-            self._best = trial
+    def trials(self, trials: Sequence[Trial], *, kept: bool) -> None:
+        self._done += len(trials)
+        for trial in trials:
+            if trial.score is not None and (
+                self._best is None or trial.score > (self._best.score or 0.0)
+            ):
+                self._best = trial
+        now = time.monotonic()
+        if kept:
+            self._before, self._began = self._done, now
         if self._bar is not None:
-            self._bar.update()
+            self._bar.update(len(trials))
             if self._best is not None:
                 self._bar.set_postfix(best=f"{self._best.score:.4f}", refresh=False)
-            if self._bar.disable and time.monotonic() - self._told >= _EVERY:
-                self._told = time.monotonic()
-                left = (self._told - self._began) / self._done * (self._most - self._done)
+            if self._bar.disable and now - self._told >= _EVERY and self._done < self._most:
+                self._told = now
+                each = (now - self._began) / max(1, self._done - self._before)
+                left = each * (self._most - self._done)
                 click.echo(f"{self._said(f'{self._done} of {self._most}')}, {left:.0f} s left)")
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from xgraph.cli.common import file_argument, guarded, json_option, set_option
+from xgraph.cli.common import file_argument, guarded, json_option
 
 
 @click.command(short_help="Write networks of a search space.")
@@ -51,25 +51,21 @@ def sample(file: str, count: int, seed: int, out: str | None, unique: bool, as_j
 @file_argument
 @click.argument("network", required=False, type=click.Path(path_type=str))
 @json_option
-@set_option
 @guarded
-def space_(file: str, network: str | None, as_json: bool, settings: tuple[str, ...]) -> None:
+def space_(file: str, network: str | None, as_json: bool) -> None:
     """Print what varies in the search space FILE; or whether NETWORK is of it.
 
     Example: xgraph space space.xg networks/avmnist_mfas_0000.xg
     """
     from xgraph import driver
-    from xgraph.build import read_settings
     from xgraph.space import answer, table
 
     space = driver.space(*driver.read_source(file))
     if network is None:
-        if settings:
-            raise click.UsageError("--set goes with NETWORK, of which it sets a param")
         click.echo(json.dumps(space.to_json(), indent=2) if as_json else table(space))
         return
     source, folder = driver.read_source(network)
-    graph, report = driver.check(source, read_settings(settings), folder=folder)
+    graph, report = driver.check(source, folder=folder)
     report.raise_errors()
     found = space.contains(graph)
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else answer(network, space, found))

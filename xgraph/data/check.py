@@ -162,7 +162,7 @@ def _shared(feed: Feed, splits: Sequence[Split]) -> Iterator[Diagnostic]:
                 found.append((row, *seen[digest]))
         if found:
             row, other, other_row = found[0]
-            others = " and ".join(
+            others = " or ".join(
                 f"`{name}`" for name in dict.fromkeys(name for _, name, _ in found)
             )
             verb = "is" if len(found) == 1 else "are"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from shutil import rmtree
@@ -49,22 +49,25 @@ def write_best(search: Search, trials: Sequence[Trial], top: int) -> Best:
     if not best:
         raise fail(
             "failing-search", "no candidate could be evaluated", origin=str(search.folder),
-            help="the trials say why: `xgraph search --resume` shows them again",
+            help=f"`{search.folder / 'trials.parquet'}` says why of each",
         )  # fmt: skip
     (first, *_) = ranked(list(best.values()), SEARCH, RANDOM)
+    for stale in folder.iterdir():
+        if stale.stem not in best:
+            stale.unlink()
     for name, trial in best.items():
         search.write(trial, folder / name, model=trial is first)
     return best
 
 
-def report(
-    opened: Opened,
-    search: Search,
-    trials: Sequence[Trial],
-    best: Best,
-    finals: Sequence[Final] = (),
-) -> Path:
-    """Write the page of a search, and say where it is."""
+def report(opened: Opened, search: Search, trials: Sequence[Trial], best: Best) -> Path:
+    """Write the page of a search, with the final trainings that there are; say where it is."""
+    held = {name: search.folder / FINAL / name for name in best}
+    finals = [
+        _final(folder, name, best[name])
+        for name, folder in held.items()
+        if (folder / "run.json").exists() and read_run(folder)["finished"]
+    ]
     graphs = {name: search.graph(trial) for name, trial in best.items()}
     shown = [(name, best[name], unbuild(graph), graph) for name, graph in graphs.items()]
     path = search.folder / "report.html"
@@ -104,26 +107,29 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def check_final(opened: Opened, settings: Mapping[str, object]) -> None:
-    """`DiagnosticError` where networks cannot be built with these `param`s."""
+def check_final(opened: Opened, recipe: Recipe, settings: Mapping[str, object]) -> None:
+    """`DiagnosticError` where networks cannot be built with these `param`s, or were trained by
+    another recipe already."""
     text = opened.job.examples[0]
     build_source(Source("<network>", text), {**dict(opened.job.settings), **settings})
-
-
-def _check_same(folder: Path, recipe: Recipe, settings: Mapping[str, object]) -> None:
-    """Trainings that are there already must be of this recipe."""
-    path = folder / "final.json"
-    told = json.dumps(
-        {"recipe": recipe.model_dump(mode="json"), "settings": dict(settings)}, indent=2
-    )
-    if not path.exists():
-        make_folder(folder)
-        write_whole(path, told + "\n")
-    elif read_text(path).text != told + "\n":
+    path = opened.folder / FINAL / "final.json"
+    if path.exists() and read_text(path).text != _written(opened, recipe, settings):
         raise fail(
             "changed-search", "the best were trained by another recipe or with other `param`s",
-            origin=str(folder), help=f"move `{folder}` away to train them anew",
+            origin=str(path.parent), help=f"move `{path.parent}` away to train them anew",
         )  # fmt: skip
+
+
+def _final_recipe(opened: Opened, recipe: Recipe) -> Recipe:
+    """With inputs made as in the search, where it says nothing of them."""
+    inputs = recipe.inputs or opened.evaluator.recipe.inputs
+    return recipe.model_copy(update={"inputs": inputs})
+
+
+def _written(opened: Opened, recipe: Recipe, settings: Mapping[str, object]) -> str:
+    """What `final.json` says."""
+    told = _final_recipe(opened, recipe).model_dump(mode="json")
+    return json.dumps({"recipe": told, "settings": dict(settings)}, indent=2) + "\n"
 
 
 def train_best(
@@ -133,13 +139,12 @@ def train_best(
     recipe: Recipe,
     settings: Mapping[str, object],
     watch: Watch | None = None,
-) -> list[Final]:
+) -> Iterator[Final]:
     """Train the best networks by another recipe, of other `param`s such as a full width; each in
     RUN/final/NAME. One that was begun is gone on with, one that is finished stays."""
-    if not recipe.inputs:
-        recipe = recipe.model_copy(update={"inputs": opened.evaluator.recipe.inputs})
-    _check_same(search.folder / FINAL, recipe, settings)
-    found = []
+    make_folder(search.folder / FINAL)
+    write_whole(search.folder / FINAL / "final.json", _written(opened, recipe, settings))
+    recipe = _final_recipe(opened, recipe)
     for name, trial in best.items():
         folder = search.folder / FINAL / name
         if not (folder / "run.json").exists():
@@ -147,16 +152,16 @@ def train_best(
             text = opened.space.decode(trial.encoding).text
             merged = {**dict(opened.job.settings), **settings}
             graph = build_source(Source(f"<network {name}>", text), merged)
-            seed = recipe.seed + trial.search_seed - opened.about.seed
             run = start_run(
-                folder, graph, open_data(opened.job.data),
-                recipe.model_copy(update={"seed": seed}),
+                folder, graph, open_data(opened.job.data), recipe,
                 fraction=opened.job.fraction, init=opened.job.weights,
                 allow_leaks=opened.job.allow_leaks,
             )  # fmt: skip
             run.train(watch=watch)
         elif not read_run(folder)["finished"]:
             resume_run(folder).train(watch=watch)
-        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-        found.append(Final(name, trial, metrics))
-    return found
+        yield _final(folder, name, trial)
+
+
+def _final(folder: Path, name: str, trial: Trial) -> Final:
+    return Final(name, trial, json.loads((folder / "metrics.json").read_text("utf-8")))

@@ -175,7 +175,8 @@ def read_about(folder: Path) -> About:
         strategy = stored_strategy(found["strategy"])
         limits = Limits(**found["limits"])
         names = [name for name in About.__dataclass_fields__ if name not in ("strategy", "limits")]
-        return About(strategy=strategy, limits=limits, **{name: found[name] for name in names})
+        told = {name: found[name] for name in names if name in found}
+        return About(strategy=strategy, limits=limits, **told)
     except (ValueError, KeyError, TypeError, ValidationError):
         raise fail("no-search", "this is no description of a search", origin=str(path)) from None
 

@@ -33,6 +33,7 @@ from xgraph.search.standing import (
     leader,
     phases,
     score_of,
+    seeds_of,
     verdict,
 )
 from xgraph.search.study import Trial
@@ -201,7 +202,7 @@ def _standing(trials: Sequence[Trial], scale: Scale) -> Table | None:
     """The best of each phase, and how the search stands to it."""
     by = phases(trials)
     mine = Reached.of(by.get(SEARCH, []))
-    seeds = list(mine.by_seed) if len(mine.by_seed) > 1 else []
+    seeds = several if len(several := seeds_of(trials)) > 1 else []
     rows = []
     for name, part in by.items():
         reached = Reached.of(part)

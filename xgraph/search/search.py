@@ -88,7 +88,8 @@ class Observer(Protocol):
 
     def phase(self, name: str, trials: int) -> None: ...
 
-    def trial(self, trial: Trial) -> None: ...
+    def trials(self, trials: Sequence[Trial], *, kept: bool) -> None:
+        """A batch; whether all of it was there before."""
 
 
 class Stopped(Exception):
@@ -141,7 +142,7 @@ class Search:
         """All trials, in their order; each repeat is the search of the next seed, as it would be
         by itself."""
         for seed in range(self.seed, self.seed + repeats):
-            self._seed = seed
+            self._seed, self._failures = seed, 0
             self._keys.clear()
             for phase in phases:
                 told = f"seed {self._seed}, {phase.name}" if repeats > 1 else phase.name
@@ -226,8 +227,8 @@ class Search:
             if first + i not in self._kept:
                 self._repeat(first + i, phase, asks[i], self._keys[key])
         found = [self._kept[first + i] for i in range(len(asks))]
+        self.observer.trials(found, kept=not missing)
         for trial in found:
-            self.observer.trial(trial)
             self._failures = self._failures + 1 if trial.error else 0
             if self._failures >= FAILURES:
                 raise fail(

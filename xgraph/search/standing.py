@@ -135,7 +135,7 @@ def verdict(trials: Sequence[Trial], strategy: str = "") -> str:
     mine, count = Reached.of(by.get(SEARCH, [])), len(by.get(SEARCH, []))
     if mine.best is None:
         return f"No network of the search has a score, of {_counted(count, 'trial')}."
-    rivals = _rivals(trials)
+    rivals = _rivals(trials, mine)
     if strategy == RANDOM:
         rivals = {name: best for name, best in rivals.items() if best.best or name != _CHANCE}
     gains = {name: gain for name, best in rivals.items() if (gain := mine.above(best))}
@@ -143,9 +143,16 @@ def verdict(trials: Sequence[Trial], strategy: str = "") -> str:
     said += f": {_listed([_gain(scale, *each) for each in gains.items()])}." if gains else "."
     if better := [name for name, gain in gains.items() if mean(gain) <= 0]:
         said += f" The search did not pay: {_listed(better)} did as well or better."
-    if missing := [name for name, best in rivals.items() if best.best is None]:
+    if missing := [name for name in rivals if name not in gains]:
         said += f" It was not held against {_listed(missing)}."
+    if failed := [str(s) for s in seeds_of(by[SEARCH]) if s not in mine.by_seed]:
+        said += f" No network of the search with seed {_listed(failed)} has a score."
     return said
+
+
+def seeds_of(trials: Iterable[Trial]) -> list[int]:
+    """The seeds of the searches that these are of."""
+    return sorted({trial.search_seed for trial in trials})
 
 
 def _reached(mine: Reached, count: int, scale: Scale) -> str:
@@ -162,14 +169,15 @@ def _reached(mine: Reached, count: int, scale: Scale) -> str:
     )
 
 
-def _rivals(trials: Sequence[Trial]) -> dict[str, Reached]:
-    """The best of each kind of baseline, by what it is called."""
+def _rivals(trials: Sequence[Trial], mine: Reached) -> dict[str, Reached]:
+    """The best of each kind of baseline, by what it is called; of single modalities, by the seeds
+    that the search has too."""
     by = phases(trials)
     chance = by.get(RANDOM, [])
     drawn = f"{_CHANCE} of {_counted(len(chance), 'trial')}" if chance else _CHANCE
     single = {name: Reached.of(part) for name, part in phases(alone(trials)).items()}
-    able = [name for name, reached in single.items() if reached.best]
-    first = max(able, key=lambda name: mean(single[name].scores), default=None)
+    able = {name: gain for name, reached in single.items() if (gain := mine.above(reached))}
+    first = min(able, key=lambda name: mean(able[name]), default=None)
     best = f"the best single modality ({first})" if first else "a single modality"
     return {
         drawn: Reached.of(chance),
