@@ -34,11 +34,13 @@ ARROWS: dict[str, set[str]] = {
     "space": BASE | {"files", "given", "grammar", "build", "ir", "ops"},
     "passes": CORE | {"grammar", "build"},
     "backends": CORE,
+    "optimize": CORE,
     "report": CORE | {"passes"},
     "compare": CORE | {"build", "report"},
     "view": {"ir", "report"},
     "reference": CORE | {"build", "passes"},
-    "driver": CORE | {"grammar", "build", "passes", "backends", "samples", "report", "space"},
+    "driver": CORE
+    | {"grammar", "build", "passes", "backends", "samples", "report", "space", "optimize"},
     "arrays": CORE | {"driver"},
     "recipe": BASE | {"files"},
     "data": CORE | {"recipe"},
@@ -48,7 +50,7 @@ ARROWS: dict[str, set[str]] = {
     | {"grammar", "build", "space", "passes", "data", "recipe", "train", "driver", "report"},
     "cli": CORE
     | {"grammar", "build", "space", "backends", "report", "driver", "arrays", "passes", "compare"}
-    | {"data", "recipe", "train", "search"},
+    | {"data", "recipe", "train", "search", "optimize"},
 }
 """Each room, and those it may import: the front end, passes and backends never each other."""
 

@@ -22,6 +22,9 @@ from xgraph.ir.canonical import canonical
 from xgraph.ir.graph import Graph, Level
 from xgraph.ir.text import dump
 from xgraph.ir.verify import verify_or_raise
+from xgraph.optimize.levels import Observer, names
+from xgraph.optimize.levels import optimize as optimized
+from xgraph.optimize.network import Optimized
 from xgraph.passes import PassLike, Pipeline, lower
 from xgraph.samples import fitting_sizes, open_axes, sample_inputs
 from xgraph.source import Source
@@ -123,13 +126,18 @@ def load(
     *,
     seed: int = 0,
     settings: Settings | None = None,
+    optimize: str = "0",
 ) -> torch.nn.Module:
-    """The `torch.nn.Module` of a network, made by running its generated source."""
+    """The `torch.nn.Module` of a network, made by running its generated source; for inference
+    alone where it is optimised (`xgraph.optimize.levels`)."""
     require("torch")
     from xgraph.backends.torch import to_module
 
     low = tensor_graph(as_graph(network, settings))
-    module: torch.nn.Module = to_module(low, initial_weights(low, weights, seed))
+    made = optimized(low, optimize)
+    module: torch.nn.Module = to_module(
+        made.graph, made.weights(initial_weights(low, weights, seed))
+    )
     return module
 
 
@@ -167,8 +175,13 @@ def compile(  # noqa: A001 - the command's own name
     level: Level = "architecture",
     verify: bool = True,
     settings: Settings | None = None,
+    optimize: str = "0",
+    observe: Observer | None = None,
 ) -> Compiled:
     """Write a network as PyTorch source (and its weights beside it), ONNX model or IR text.
+
+    `optimize` is a level or a list of passes (`xgraph.optimize.levels`), of which `observe` is
+    told; what they make is for inference.
 
     `weights` are a safetensors file or a `state_dict`; without, fresh ones are made from `seed`,
     and never take the place of a file of others.
@@ -182,15 +195,24 @@ def compile(  # noqa: A001 - the command's own name
     graph = as_graph(network, settings)
     given = [weights] if isinstance(weights, (str, os.PathLike)) else []
     keep(path, [*graph.files, *given])
-    if to == "ir":
-        write_whole(path, dump(graph if level == "architecture" else tensor_graph(graph)))
+    if to == "ir" and level == "architecture":
+        if names(optimize):
+            raise fail(
+                "bad-option", "optimisation is of the tensor level", origin=f"-O {optimize}",
+                help="`--level tensor` prints that",
+            )  # fmt: skip
+        write_whole(path, dump(graph))
         return Compiled((path,))
     low = tensor_graph(graph)
+    made = optimized(low, optimize, observe)
+    if to == "ir":
+        write_whole(path, dump(made.graph))
+        return Compiled((path,))
     arrays = initial_weights(low, weights, seed)
     if to == "torch":
         keep(path.with_suffix(".safetensors"), graph.files)
-        return _write_torch(low, arrays, path, weights)
-    return _write_onnx(low, arrays, path, opset, verify, _said_of(weights))
+        return _write_torch(made.graph, made.weights(arrays), path, weights)
+    return _write_onnx(low, arrays, made, path, opset, verify, _said_of(weights))
 
 
 def _check_out(path: Path, to: Target) -> None:
@@ -266,6 +288,7 @@ def _holds(path: Path, arrays: Arrays) -> bool:
 def _write_onnx(
     low: Graph,
     arrays: Arrays,
+    made: Optimized,
     path: Path,
     opset: int | None,
     verify: bool,
@@ -275,7 +298,7 @@ def _write_onnx(
     from xgraph.backends.onnx import check as check_model
     from xgraph.backends.onnx import save, to_onnx
 
-    model = to_onnx(low, arrays, opset=opset)
+    model = to_onnx(made.graph, made.weights(arrays), opset=opset)
     for key, value in said.items():
         model.metadata_props.add(key=key, value=value)
     check_model(model)

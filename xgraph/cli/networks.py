@@ -28,6 +28,7 @@ from xgraph.ir.graph import Graph
 
 if TYPE_CHECKING:
     from xgraph.driver import Compiled
+    from xgraph.optimize.network import Optimized
     from xgraph.space import Space
 
 
@@ -193,6 +194,8 @@ def show(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json:
     "--level", type=click.Choice(["architecture", "tensor"]), default="architecture",
     show_default=True, help="Of the IR text.",
 )  # fmt: skip
+@click.option("-O", "optimize", default="0", show_default=True, metavar="LEVEL",
+              help="Optimise for inference: 0, 1, 2, or tidy,fold-norms,join-paths.")  # fmt: skip
 @click.option("--no-verify", is_flag=True, help="Do not run the ONNX model against PyTorch.")
 @json_option
 @guarded
@@ -206,6 +209,7 @@ def compile_(
     seed: int,
     opset: int | None,
     level: Any,
+    optimize: str,
     no_verify: bool,
     as_json: bool,
 ) -> None:
@@ -222,7 +226,7 @@ def compile_(
     path = Path(stem + suffix) if out is None else named(out, "output")
     compiled = driver.compile(
         graph, target, path, weights=weights, seed=seed, opset=opset, level=level,
-        verify=not no_verify,
+        verify=not no_verify, optimize=optimize, observe=None if as_json else _tell_pass,
     )  # fmt: skip
     if as_json:
         told = {
@@ -233,6 +237,10 @@ def compile_(
         click.echo(json.dumps(told, indent=2))
     else:
         _tell(compiled)
+
+
+def _tell_pass(name: str, before: Optimized, after: Optimized) -> None:
+    click.echo(f"{name}: {len(before.graph):,} nodes, now {len(after.graph):,}")
 
 
 def _tell(compiled: Compiled) -> None:

@@ -1,0 +1,122 @@
+"""A network as passes hand it on, and how a pass makes the next one: node by node, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+
+from xgraph.ir.graph import Graph, Node, Value
+from xgraph.ir.op import OpSpec, Param
+from xgraph.ops import OPS
+from xgraph.optimize.sources import Array, Arrays, Held, Source
+
+
+@final
+@dataclass(frozen=True)
+class Optimized:
+    """A tensor-level graph for inference, and what its parameters are made of."""
+
+    graph: Graph
+    sources: Mapping[str, Source]
+    """By address; over the parameters of the network as it was written."""
+    unread: Mapping[str, Param] = field(default_factory=dict)
+    """Parameters of that network that nothing here is made of: they count batches, or belong to
+    layers that no output needs."""
+
+    @staticmethod
+    def of(low: Graph) -> Optimized:
+        """A network as it is."""
+        params = dict(low.params())
+        read = {f"{node.address}.{param.name}" for node in low.live() for param in node.params}
+        unread = {a: p for a, p in params.items() if a not in read or p.kind == "counter"}
+        return Optimized(low, {address: Held(address) for address in params}, unread)
+
+    def weights(self, given: Mapping[str, Array]) -> Arrays:
+        """Its weights, from those of the network as it was written."""
+        return {name: source.made(given) for name, source in self.sources.items()}
+
+    def undone(self, own: Mapping[str, Array]) -> Arrays:
+        """Weights for the network as it was written, from its own."""
+        found: Arrays = {
+            name: np.zeros(param.shape, np.int64 if param.kind == "counter" else np.float32)
+            for name, param in self.unread.items()
+        }
+        for name, source in self.sources.items():
+            source.undo(own[name], found)
+        return found
+
+
+@final
+class Maker:
+    """Makes the graph of a pass. What is old is known by its value, and `values` says what it is
+    now."""
+
+    def __init__(self, old: Optimized) -> None:
+        self.old = old
+        self.graph = Graph(old.graph.name, "tensor")
+        self.graph.meta, self.graph.source_text = dict(old.graph.meta), old.graph.source_text
+        self.values: dict[Value, Value] = {}
+        self._sources: dict[str, Source] = {}
+        self._addresses = {node.address for node in old.graph.nodes()}
+
+    def copy(self, node: Node) -> None:
+        """Take a node over as it is, with its parameters."""
+        inputs = [self.values[v] for v in node.inputs]
+        made = self.graph.add(
+            node.op, inputs, node.resolved, ports=node.ports, address=node.address,
+            scope=node.scope, span=node.span,
+        )  # fmt: skip
+        for param in node.params:
+            address = f"{node.address}.{param.name}"
+            self._sources[address] = Held(address)
+        self.values.update(zip(node.outputs, made.outputs, strict=True))
+
+    def add(
+        self,
+        op: str | OpSpec,
+        inputs: Iterable[Value],
+        attrs: Mapping[str, Any],
+        origin: Node,
+        sources: Mapping[str, Source] | None = None,
+        address: str | None = None,
+        *,
+        is_joint: bool = False,
+    ) -> Value:
+        """A new node in the place of `origin`, or of others too; `sources` are those of its
+        parameters, over the parameters of the old network."""
+        spec = OPS[op] if isinstance(op, str) else op
+        if address is None:
+            address = self.free(origin.address)
+        scope = None if is_joint else origin.scope
+        node = self.graph.add(spec, inputs, attrs, address=address, scope=scope, span=origin.span)
+        assert {p.name for p in node.params} == set(sources or {}), (node, sources)
+        for name, source in (sources or {}).items():
+            self._sources[f"{address}.{name}"] = source
+        return node.output
+
+    def free(self, address: str) -> str:
+        """An address like this one that no node has."""
+        found, number = address, 1
+        while found in self._addresses:
+            number += 1
+            found = f"{address}_{number}"
+        self._addresses.add(found)
+        return found
+
+    def done(self) -> Optimized:
+        """What outputs need of what was made."""
+        graph = self.graph
+        graph.outputs = {n: self.values[v] for n, v in self.old.graph.outputs.items()}
+        needed = {node.id for node in graph.live()}
+        for node in reversed(graph.nodes()):
+            if node.id not in needed:
+                graph.erase(node)
+        sources = {
+            address: self._sources[address].over(self.old.sources)
+            for address, _ in graph.params()
+            if address in self._sources
+        }
+        return Optimized(graph, sources, self.old.unread)
