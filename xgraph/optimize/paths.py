@@ -20,7 +20,7 @@ from xgraph.ir.op import OpSpec
 from xgraph.ir.types import Axis, TensorType
 from xgraph.optimize.mixes import Mix, mixes
 from xgraph.optimize.network import Maker, Optimized
-from xgraph.optimize.sources import Diagonal, Held, Joined, Source, Zeros
+from xgraph.optimize.sources import Column, Diagonal, Held, Joined, Source, Zeros
 
 ELEMENTWISE = frozenset(
     ("relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh", "scale", "add", "mul", "sub",
@@ -189,27 +189,75 @@ class _Joiner:
         return self.maker.add(op, inputs, attrs, nodes[0], sources, address, is_joint=True)
 
     def mixed(self, mix: Mix) -> bool:
-        """y_j = sum of x_i g_ij for all j, as a product of matrices."""
-        if not _is_known(mix.values[0].type):
+        """All y_j at once, by a product of matrices or one layer."""
+        types = {value.type for value in (*mix.values, *(node.output for node in mix.sums))}
+        if not all(map(_is_known, types)) or (mix.layers and not _is_small(mix)):
             return False
         values = self.side_by_side(mix.values)
-        gates = self._gates(mix)
-        sample = mix.values[0].type
+        gates = self.side_by_side([gate for row in mix.gates for gate in row])
         if values is None or gates is None or gates.type.batch != values.type.batch:
             return False
-        m, n, count = len(mix.values), len(mix.sums), _count(sample)
+        m, n, count = len(mix.values), len(mix.sums), _count(mix.values[0].type)
         rows = self.add(mix.sums, "reshape", [values], {"shape": (m, count)})
         shares = self.add(mix.sums, "reshape", [gates], {"shape": (m, n)})
         shares = self.add(mix.sums, "transpose", [shares], {"order": (1, 0)})
+        if mix.layers:
+            self.part(mix.sums, self._predicted(mix, mix.layers, rows, shares))
+            return True
         mixed = self.add(mix.sums, "matmul", [shares, rows], {})
-        channels, *rest = sample.features
+        channels, *rest = mix.sums[0].output.type.features
         shape = (n * channels, *rest)
         self.part(mix.sums, self.add(mix.sums, "reshape", [mixed], {"shape": shape}))
         return True
 
-    def _gates(self, mix: Mix) -> Value | None:
-        """The whole of g_11, g_12, ..., g_mn."""
-        return self.side_by_side([gate for row in mix.gates for gate in row])
+    def _predicted(
+        self, mix: Mix, layers: Sequence[Sequence[Node]], rows: Value, shares: Value
+    ) -> Value:
+        """y_j = sum of g_ij f_ij(x_i): layers are linear but for their bias, so that scaled inputs
+        side by side go through one of them, and the sum is its own."""
+        m, n, first = len(layers), len(layers[0]), layers[0][0]
+        channels, *rest = mix.values[0].type.features
+        columns = self.add(mix.sums, "reshape", [rows], {"shape": (1, *rows.type.features)})
+        each = self.add(mix.sums, "reshape", [shares], {"shape": (n, m, 1)})
+        scaled = self.add(mix.sums, "mul", [columns, each], {})
+        inputs = self.add(mix.sums, "reshape", [scaled], {"shape": (n * m * channels, *rest)})
+        nodes = [layers[i][j] for j in range(n) for i in range(m)]
+        attrs, weight = first.resolved, first.params[0].shape
+        pairs = [
+            Joined(
+                tuple(Held(f"{layers[i][j].address}.weight") for i in range(m)),
+                (weight[1],) * m, 1,
+            )
+            for j in range(n)
+        ]  # fmt: skip
+        if first.op.name == "conv":
+            changed = {**attrs, "filters": n * attrs.filters, "groups": n, "bias": False}
+            joint: Source = Joined(tuple(pairs), (weight[0],) * n)
+        else:
+            changed = {**attrs, "units": n * attrs.units, "bias": False}
+            joint = Diagonal(tuple(pairs), ((weight[0], m * weight[1]),) * n)
+        found = self.add(nodes, first.op, [inputs], changed, {"weight": joint})
+        return self._biased(mix, layers, found, shares) if attrs.bias else found
+
+    def _biased(
+        self, mix: Mix, layers: Sequence[Sequence[Node]], found: Value, shares: Value
+    ) -> Value:
+        """And the sum of g_ij b_ij."""
+        m, n, units = len(layers), len(layers[0]), layers[0][0].params[0].shape[0]
+        columns = [
+            Joined(
+                tuple(Column(Held(f"{layers[i][j].address}.bias")) for i in range(m)), (1,) * m, 1
+            )
+            for j in range(n)
+        ]
+        weight = Diagonal(tuple(columns), ((units, m),) * n)
+        flat = self.add(mix.sums, "reshape", [shares], {"shape": (n * m,)})
+        bias = self.add(
+            mix.sums, "linear", [flat], {"units": n * units, "bias": False}, {"weight": weight}
+        )
+        ones = (1,) * (found.type.rank - 1)
+        shaped = self.add(mix.sums, "reshape", [bias], {"shape": (n * units, *ones)})
+        return self.add(mix.sums, "add", [found, shaped], {})
 
 
 def _common(addresses: Sequence[str]) -> str:
@@ -244,6 +292,13 @@ def _likeness(node: Node) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+def _is_small(mix: Mix) -> bool:
+    """Whether the matrices that layers would be blocks of are not mostly zeros."""
+    assert mix.layers is not None
+    layer, m, n = mix.layers[0][0], len(mix.layers), len(mix.layers[0])
+    return layer.op.name != "linear" or prod(layer.params[0].shape) * m * n * n <= _DENSE
+
+
 def _count(t: TensorType) -> int:
     return prod(map(int, t.features))  # type: ignore[arg-type]
 
@@ -272,14 +327,13 @@ Rule = Callable[[_Joiner, Sequence[Node]], bool]
 
 def _params(nodes: Sequence[Node]) -> dict[str, Source]:
     """Those of all nodes, joined along their first axis."""
-    return {
-        param.name: Joined(
-            tuple(Held(f"{node.address}.{param.name}") for node in nodes),
-            tuple(param.shape[0] for _ in nodes),
-        )
-        for param in nodes[0].params
-        if param.kind != "counter"
-    }
+    found: dict[str, Source] = {}
+    for each in zip(*(node.params for node in nodes), strict=True):
+        name = each[0].name
+        held = tuple(Held(f"{node.address}.{name}") for node in nodes)
+        if each[0].kind != "counter":
+            found[name] = Joined(held, tuple(param.shape[0] for param in each))
+    return found
 
 
 def _wholes(joiner: _Joiner, nodes: Sequence[Node]) -> list[Value] | None:
@@ -299,27 +353,32 @@ def _is_shared(joiner: _Joiner, nodes: Sequence[Node]) -> bool:
 
 
 def _elementwise(joiner: _Joiner, nodes: Sequence[Node]) -> bool:
-    if nodes[0].op.name == "mul" and len(nodes[0].inputs) == 2 and _is_shared(joiner, nodes):
-        return _outer(joiner, nodes)
+    if nodes[0].op.name == "mul" and len(nodes[0].inputs) == 2:
+        value, gate = nodes[0].inputs
+        if _count(gate.type) == 1 and value.type == nodes[0].output.type != gate.type:
+            return _gated(joiner, nodes)
     if any(v.type != nodes[0].output.type for v in nodes[0].inputs):
         return False
     return _direct(joiner, nodes)
 
 
-def _outer(joiner: _Joiner, nodes: Sequence[Node]) -> bool:
-    """One value times numbers of each node's own."""
-    value, gate = nodes[0].inputs
-    if _count(gate.type) != 1 or value.type != nodes[0].output.type:
-        return False
+def _gated(joiner: _Joiner, nodes: Sequence[Node]) -> bool:
+    """Values times a number each, or one value times all of these."""
+    is_shared, value = _is_shared(joiner, nodes), nodes[0].inputs[0]
+    count, size = (1 if is_shared else len(nodes)), _count(value.type)
+    values = (
+        joiner.value(value)
+        if is_shared
+        else joiner.side_by_side([node.inputs[0] for node in nodes])
+    )
     gates = joiner.side_by_side([node.inputs[1] for node in nodes])
-    if gates is None:
+    if values is None or gates is None:
         return False
-    features = value.type.features
-    one = joiner.add(nodes, "reshape", [joiner.value(value)], {"shape": (1, *features)})
-    ones = (len(nodes), *(1 for _ in features))
-    shares = joiner.add(nodes, "reshape", [gates], {"shape": ones})
-    each = joiner.add(nodes, "mul", [one, shares], {})
-    shape = (len(nodes) * features[0], *features[1:])
+    rows = joiner.add(nodes, "reshape", [values], {"shape": (count, size)})
+    shares = joiner.add(nodes, "reshape", [gates], {"shape": (len(nodes), 1)})
+    each = joiner.add(nodes, "mul", [rows, shares], {})
+    first, *rest = value.type.features
+    shape = (len(nodes) * first, *rest)
     joiner.part(nodes, joiner.add(nodes, "reshape", [each], {"shape": shape}))
     return True
 
@@ -371,15 +430,15 @@ def _norm(joiner: _Joiner, nodes: Sequence[Node]) -> bool:
 
 def _conv(joiner: _Joiner, nodes: Sequence[Node]) -> bool:
     node, attrs = nodes[0], nodes[0].resolved
-    count = len(nodes)
     if _is_shared(joiner, nodes) and attrs.groups == 1:
         wholes, groups = [joiner.value(node.inputs[0])], 1
     else:
         found = _wholes(joiner, nodes)
         if found is None:
             return False
-        wholes, groups = found, attrs.groups * count
-    changed = {**attrs, "filters": attrs.filters * count, "groups": groups}
+        wholes, groups = found, attrs.groups * len(nodes)
+    filters = sum(_first(node.output.type) for node in nodes)
+    changed = {**attrs, "filters": filters, "groups": groups}
     joiner.part(nodes, joiner.add(nodes, node.op, wholes, changed, _params(nodes)))
     return True
 
@@ -399,7 +458,7 @@ def _linear(joiner: _Joiner, nodes: Sequence[Node]) -> bool:
         wholes = found
         blocks = tuple(Held(f"{node.address}.weight") for node in nodes)
         params["weight"] = Diagonal(blocks, ((units, features),) * count)
-    changed = {**attrs, "units": units * count}
+    changed = {**attrs, "units": sum(_first(node.output.type) for node in nodes)}
     joiner.part(nodes, joiner.add(nodes, node.op, wholes, changed, params))
     return True
 

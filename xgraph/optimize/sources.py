@@ -66,21 +66,39 @@ class Zeros(Source):
 @final
 @dataclass(frozen=True)
 class Joined(Source):
-    """Parameters one behind the other along the first axis, `sizes` long each."""
+    """Parameters one behind the other along an axis, `sizes` long each."""
 
     parts: tuple[Source, ...]
     sizes: tuple[int, ...]
+    axis: int = 0
 
     def made(self, given: Mapping[str, Array]) -> Array:
-        return np.concatenate([part.made(given) for part in self.parts])
+        return np.concatenate([part.made(given) for part in self.parts], self.axis)
 
     def undo(self, value: Array, found: Arrays) -> None:
         ends = np.cumsum(self.sizes)[:-1]
-        for part, piece in zip(self.parts, np.split(value, ends), strict=True):
+        for part, piece in zip(self.parts, np.split(value, ends, self.axis), strict=True):
             part.undo(piece, found)
 
     def over(self, earlier: Mapping[str, Source]) -> Source:
-        return Joined(tuple(part.over(earlier) for part in self.parts), self.sizes)
+        return Joined(tuple(part.over(earlier) for part in self.parts), self.sizes, self.axis)
+
+
+@final
+@dataclass(frozen=True)
+class Column(Source):
+    """A vector as a matrix of one column."""
+
+    vector: Source
+
+    def made(self, given: Mapping[str, Array]) -> Array:
+        return self.vector.made(given)[:, None]
+
+    def undo(self, value: Array, found: Arrays) -> None:
+        self.vector.undo(value[:, 0], found)
+
+    def over(self, earlier: Mapping[str, Source]) -> Source:
+        return Column(self.vector.over(earlier))
 
 
 @final
