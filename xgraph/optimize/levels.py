@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from xgraph.collector import paused
 from xgraph.diagnostics import did_you_mean, fail
 from xgraph.ir.graph import Graph
 from xgraph.ir.verify import verify_or_raise
@@ -35,8 +36,9 @@ def optimize(low: Graph, told: str = "2", observe: Observer | None = None) -> Op
     """
     found = Optimized.of(low)
     for name in names(told):
-        made = PASSES[name](found)
-        verify_or_raise(made.graph, name)
+        with paused():
+            made = PASSES[name](found)
+            verify_or_raise(made.graph, name)
         if observe is not None:
             observe(name, found, made)
         found = made
