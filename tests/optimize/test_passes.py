@@ -48,6 +48,13 @@ class TestTidy:
         )  # fmt: skip
         assert after == {"input": 1, "relu": 1}
 
+    def test_names_of_axes_are_something(self) -> None:
+        text = (
+            "dim T = 4\nsuperlayer p(x) { reshape(T, 64) }\neach T { superlayer e(p) { relu } }\n"
+            "superlayer q(x) { reshape(4, 64) -> relu }\noutput y = e\noutput z = q"
+        )
+        assert ops(text, "tidy")[1]["reshape"] == 2
+
     def test_an_output_may_be_an_input(self) -> None:
         _, after = ops("superlayer a(x) { dropout(0.5) }\noutput y = a", "tidy")
         assert after == {"input": 1}
@@ -107,10 +114,13 @@ class TestJoinPaths:
 
     def test_an_axis_with_a_name_keeps_it(self) -> None:
         text = (
-            "dim T = 6\nmodality s: [T, 3]\nsuperlayer p[2](s) { linear(3) -> relu "
-            "-> reduce(mean, axis = T) }\noutput y = mean(p[*])\noutput z = x"
+            "dim T = 6\nmodality r: [5, 6, 3]\nmodality s: [5, T, 3]\n"
+            "superlayer p(r) { relu }\nsuperlayer q(s) { relu }\n"
+            "each T { superlayer e(q) { linear(2) } }\n"
+            "output y = p\noutput z = e\noutput u = x"
         )
-        ops(text, "2")
+        before, after = ops(text, "2")
+        assert before["relu"] == after["relu"] == 2
 
     def test_names_say_of_what_a_layer_is(self) -> None:
         low = lower(parse(EXAMPLES / "basecnn_cc.xg", {"paths": 2}))

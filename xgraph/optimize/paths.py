@@ -53,8 +53,17 @@ class _Joiner:
     def __init__(self, network: Optimized) -> None:
         self.old = network.graph
         self.maker = Maker(network)
+        self.names = {n.attrs.axis for n in self.old.nodes() if n.op.name == "each_in"}
         self.strands: dict[Value, Strand] = {}
         self.cut: dict[Strand, Value] = {}
+
+    def can_join(self, t: TensorType) -> bool:
+        """Whether values of this type can be put side by side: all sizes are known, and none has a
+        name by which `each` looks for it, since what is joined may lose names."""
+        return t.rank > 0 and all(
+            isinstance(size, int) and not (isinstance(size, Axis) and size.name in self.names)
+            for size in t.features
+        )
 
     def run(self) -> Optimized:
         found = mixes(self.old)
@@ -106,7 +115,7 @@ class _Joiner:
         """The whole that is just these values in their order; None where it would be a copy that
         costs more than it spares."""
         found = self._as_they_are(values)
-        known = all(_is_known(value.type) for value in values)
+        known = all(self.can_join(value.type) for value in values)
         if found is None and known and sum(_count(value.type) for value in values) <= _COPIED:
             parts = [self.value(value) for value in values]
             found = self.maker.add("concat", parts, {"axis": 0}, values[0].node)
@@ -152,13 +161,13 @@ class _Joiner:
     def _is_cut(self, node: Node) -> bool:
         if node.op.name != "slice" or node.resolved.axis != 0:
             return False
-        return all(_is_known(v.type) for v in (node.output, node.inputs[0]))
+        return all(self.can_join(v.type) for v in (node.output, node.inputs[0]))
 
     def _sum(self, node: Node) -> bool:
         """A sum of strands that are one whole is a sum over them."""
         types = {v.type for v in node.inputs}
         count = len(node.inputs)
-        if count < 2 or len(types) > 1 or not _is_known(node.output.type):
+        if count < 2 or len(types) > 1 or not self.can_join(node.output.type):
             return False
         whole = self.side_by_side(node.inputs)
         if whole is None:
@@ -173,7 +182,7 @@ class _Joiner:
     def joined(self, nodes: Sequence[Node]) -> bool:
         """Make one node of several that are alike; whether that was done."""
         rule = _RULES.get(nodes[0].op.name)
-        known = all(_is_known(v.type) for node in nodes for v in (*node.inputs, *node.outputs))
+        known = all(self.can_join(v.type) for node in nodes for v in (*node.inputs, *node.outputs))
         return known and rule is not None and rule(self, nodes)
 
     def add(
@@ -191,7 +200,7 @@ class _Joiner:
     def mixed(self, mix: Mix) -> bool:
         """All y_j at once, by a product of matrices or one layer."""
         types = {value.type for value in (*mix.values, *(node.output for node in mix.sums))}
-        if not all(map(_is_known, types)) or (mix.layers and not _is_small(mix)):
+        if not all(map(self.can_join, types)) or (mix.layers and not _is_small(mix)):
             return False
         values = self.side_by_side(mix.values)
         gates = self.side_by_side([gate for row in mix.gates for gate in row])
@@ -308,16 +317,6 @@ def _first(t: TensorType) -> int:
     size = t.features[0]
     assert isinstance(size, int)
     return size
-
-
-def _is_known(t: TensorType) -> bool:
-    """Whether values of this type can be put side by side: not where the axis has a name, by which
-    something may look for it."""
-    return (
-        t.rank > 0
-        and all(isinstance(size, int) for size in t.features)
-        and not isinstance(t.features[0], Axis)
-    )
 
 
 # ------------------------------------------------------------------------------------------ rules

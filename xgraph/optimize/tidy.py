@@ -16,7 +16,8 @@ def tidy(network: Optimized) -> Optimized:
         if _does_nothing(node):
             maker.values[node.output] = inputs[0]
             continue
-        key = (node.op.name, inputs, node.ports, tuple(node.resolved.items()))
+        types = tuple(_spelt(value) for value in node.outputs)
+        key = (node.op.name, inputs, node.ports, tuple(node.resolved.items()), types)
         is_itself = bool(node.params) or node.op.name in ("input", "parameter")
         if not is_itself and key in known:
             maker.values.update(zip(node.outputs, known[key], strict=True))
@@ -24,6 +25,11 @@ def tidy(network: Optimized) -> Optimized:
         maker.copy(node)
         known[key] = tuple(maker.values[v] for v in node.outputs)
     return maker.done()
+
+
+def _spelt(value: Value) -> str:
+    """Its type, with the names of axes: `each` looks for one by its name."""
+    return str(value.type.shape)
 
 
 def _does_nothing(node: Node) -> bool:
@@ -34,7 +40,7 @@ def _does_nothing(node: Node) -> bool:
         case "scale":
             return bool(attrs.factor == 1.0 and attrs.offset == 0.0)
         case "reshape" | "pad" | "slice" | "upsample":
-            return len(node.inputs) == 1 and node.output.type == node.inputs[0].type
+            return len(node.inputs) == 1 and _spelt(node.output) == _spelt(node.inputs[0])
         case "transpose":
             return list(attrs.order) == sorted(attrs.order)
         case "concat" | "add" | "mul" | "max":
