@@ -20,10 +20,10 @@ demo: $(READY)  ## train a cross-modal network on digits, beside networks of one
 	@$(BIN)/python examples/demo.py
 
 test: $(READY)  ## run the tests, all but the long ones
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 test-long: $(READY)  ## run the tests that take minutes
-	$(BIN)/pytest -n $(WORKERS) -m long
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long
 
 lint: $(READY)  ## check style and formatting, of Python and of .xg
 	$(BIN)/ruff check $(CODE)
