@@ -47,6 +47,9 @@ NETWORKS: dict[str, tuple[str, dict[str, object]]] = {
     "MFAS": ("avmnist_mfas", {}),
 }
 Run = Callable[[], Any]
+PAUSE = 0.02
+"""Seconds before each run, in which the threads of the last one stop waiting for more work; the
+first run after it wakes those of its own, and is not timed."""
 
 
 def main() -> None:
@@ -156,6 +159,8 @@ def medians(runs: dict[str, Run], seconds: float) -> dict[str, float]:
     found: dict[str, list[float]] = {label: [] for label in runs}
     for _ in range(turns):
         for label, run in runs.items():
+            time.sleep(PAUSE)
+            run()
             start = time.perf_counter()
             run()
             found[label].append(time.perf_counter() - start)
