@@ -37,7 +37,8 @@ from xgraph.files import make_folder, read_text, unwritable, write_whole
 from xgraph.ir.canonical import canonical
 from xgraph.ir.graph import Graph
 from xgraph.passes import Pipeline
-from xgraph.passes.xsertion import Lanes, Xsertion, filters_of
+from xgraph.passes.widths import filters_of
+from xgraph.passes.xsertion import Lanes, Xsertion
 from xgraph.recipe import Recipe, read_recipe, write_recipe
 from xgraph.search.xsertion.ascent import Pair
 from xgraph.search.xsertion.bench import Bench, described, differences
