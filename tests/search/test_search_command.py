@@ -121,9 +121,13 @@ def test_repeated_with_other_seeds(here: Path) -> None:
     for said in ("seed 3", "seed 4", "mean of best accuracy", "mean of the first of each seed"):
         assert said in page
     journal = Path("run/journal.log").read_text()
+    Path("run/best/mine").mkdir()
+    Path("run/best/notes.txt").write_text("not the search's")
     run("--resume", "-o", "run", "--top", "1")
     assert Path("run/journal.log").read_text() == journal
-    assert {path.stem for path in Path("run/best").iterdir()} == {"seed3-1", "seed4-1"}
+    assert {path.stem for path in Path("run/best").iterdir()} == {
+        "seed3-1", "seed4-1", "mine", "notes"
+    }  # fmt: skip
     assert "mean of the first of each seed" in Path("run/report.html").read_text("utf-8")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,7 @@ from xgraph.train.fit import Watch
 from xgraph.train.run import read_run, resume_run, start_run
 
 BEST = "best"
+_OURS = re.compile(r"(seed\d+-)?\d+\.(xg|safetensors|onnx)")
 FINAL = "final"
 
 
@@ -52,8 +54,8 @@ def write_best(search: Search, trials: Sequence[Trial], top: int) -> Best:
             help=f"`{search.folder / 'trials.parquet'}` says why of each",
         )  # fmt: skip
     (first, *_) = ranked(list(best.values()), SEARCH, RANDOM)
-    for stale in folder.iterdir():
-        if stale.stem not in best:
+    for stale in folder.iterdir():  # of more networks, told before; nothing that is another's
+        if _OURS.fullmatch(stale.name) and stale.stem not in best:
             stale.unlink()
     for name, trial in best.items():
         search.write(trial, folder / name, model=trial is first)

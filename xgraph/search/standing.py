@@ -8,11 +8,11 @@ from math import isfinite
 from statistics import mean, stdev
 from typing import final
 
-from xgraph.search.search import SEARCH, ranked
+from xgraph.search.search import RANDOM, SEARCH, ranked
 from xgraph.search.study import Trial
 
-RANDOM, LATE, ALONE = "random", "late fusion", " alone"
-"""The phases of baselines; of one modality, how their names end."""
+LATE, ALONE = "late fusion", " alone"
+"""The phases of baselines that are single networks; of one modality, how their names end."""
 MOST = 10
 """The most networks in a summary."""
 _CHANCE = "random search"
