@@ -29,9 +29,9 @@ import xgraph
 from xgraph.backends.onnx import to_onnx
 from xgraph.backends.runtime import Session
 from xgraph.ir.graph import Graph
-from xgraph.ir.types import BATCH, evaluate
+from xgraph.ir.types import evaluate
 from xgraph.optimize.levels import optimize
-from xgraph.report import Cost, node_cost
+from xgraph.report import live_cost
 from xgraph.samples import sample_inputs
 from xgraph.weights import initialise
 
@@ -114,7 +114,7 @@ def measured(name: str, low: Graph, given: Any, folder: Path, peak: float) -> No
         }
         times = medians(runs, given.seconds)
         eager = times["PyTorch, as it is written"]
-        work = 2 * macs(low, batch)
+        work = 2 * evaluate(live_cost(low).macs, {}) * batch
         for label, seconds in times.items():
             print(
                 f"| {batch} | {label} | {seconds * 1e3:.2f} | {eager / seconds:.2f}"
@@ -165,13 +165,6 @@ def medians(runs: dict[str, Run], seconds: float) -> dict[str, float]:
             run()
             found[label].append(time.perf_counter() - start)
     return {label: statistics.median(times) for label, times in found.items()}
-
-
-def macs(low: Graph, batch: int) -> int:
-    cost = Cost()
-    for node in low.live():
-        cost.add(node_cost(node))
-    return evaluate(cost.macs, {BATCH: 1}) * batch
 
 
 if __name__ == "__main__":

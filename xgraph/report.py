@@ -98,6 +98,14 @@ def node_cost(node: Node) -> Cost:
     return cost
 
 
+def live_cost(low: Graph) -> Cost:
+    """The cost of what the outputs of a tensor-level graph need, for one sample."""
+    found = Cost()
+    for node in low.live():
+        found.add(node_cost(node))
+    return found
+
+
 @final
 class Summary:
     """The report of an architecture-level graph."""

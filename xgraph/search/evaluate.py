@@ -19,7 +19,7 @@ from xgraph.data.source import open_data
 from xgraph.diagnostics import Diagnostic, DiagnosticError, fail
 from xgraph.ir.graph import Graph
 from xgraph.recipe.model import Group, Recipe, Stage
-from xgraph.report import Cost, node_cost
+from xgraph.report import Cost, live_cost
 from xgraph.search.candidate import Arrays, Candidate, Outcome
 from xgraph.search.cut import Cut, cut
 from xgraph.search.features import Store
@@ -96,10 +96,7 @@ class Evaluator:
         low = driver.tensor_graph(graph).copy()
         targets = feed_of(graph, self.recipe, self.plan.train).targets
         low.outputs = {target.output: low.outputs[target.output] for target in targets}
-        cost = Cost()
-        for node in low.live():
-            cost.add(node_cost(node))
-        return cost
+        return live_cost(low)
 
     def run(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """Train and measure; those that can, as one computation. What fails says so in its

@@ -1,0 +1,188 @@
+"""How operations that are alike become one on values side by side, op by op. A rule says whether
+it could."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from xgraph.ir.graph import Node, Value
+from xgraph.optimize.sources import Diagonal, Held, Joined, Source, Zeros
+from xgraph.optimize.strands import Strands, count_of, first_of
+
+ELEMENTWISE = frozenset(
+    ("relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh", "scale", "add", "mul", "sub",
+     "div", "max")
+)  # fmt: skip
+SPATIAL = frozenset(("maxpool", "avgpool", "upsample", "pad"))
+DENSE = 2**17
+"""Of more numbers, a matrix of blocks is not made: most of it would be zeros."""
+
+Rule = Callable[[Strands, Sequence[Node]], bool]
+
+
+def params_of(nodes: Sequence[Node]) -> dict[str, Source]:
+    """Those of all nodes, joined along their first axis."""
+    found: dict[str, Source] = {}
+    for each in zip(*(node.params for node in nodes), strict=True):
+        name = each[0].name
+        held = tuple(Held(f"{node.address}.{name}") for node in nodes)
+        if each[0].kind != "counter":
+            found[name] = Joined(held, tuple(param.shape[0] for param in each))
+    return found
+
+
+def _wholes(strands: Strands, nodes: Sequence[Node]) -> list[Value] | None:
+    """What is read, input by input; None where one is not side by side."""
+    found = []
+    for values in zip(*(node.inputs for node in nodes), strict=True):
+        whole = strands.side_by_side(values)
+        if whole is None:
+            return None
+        found.append(whole)
+    return found
+
+
+def _is_shared(strands: Strands, nodes: Sequence[Node]) -> bool:
+    """Whether all read one value."""
+    return len({strands.strand(node.inputs[0]) for node in nodes}) == 1
+
+
+def _elementwise(strands: Strands, nodes: Sequence[Node]) -> bool:
+    if nodes[0].op.name == "mul" and len(nodes[0].inputs) == 2:
+        value, gate = nodes[0].inputs
+        if count_of(gate.type) == 1 and value.type == nodes[0].output.type != gate.type:
+            return _gated(strands, nodes)
+    if any(v.type != nodes[0].output.type for v in nodes[0].inputs):
+        return False
+    return _direct(strands, nodes)
+
+
+def _gated(strands: Strands, nodes: Sequence[Node]) -> bool:
+    """Values times a number each, or one value times all of these."""
+    is_shared, value = _is_shared(strands, nodes), nodes[0].inputs[0]
+    count, size = (1 if is_shared else len(nodes)), count_of(value.type)
+    values = (
+        strands.value(value)
+        if is_shared
+        else strands.side_by_side([node.inputs[0] for node in nodes])
+    )
+    gates = strands.side_by_side([node.inputs[1] for node in nodes])
+    if values is None or gates is None:
+        return False
+    rows = strands.add(nodes, "reshape", [values], {"shape": (count, size)})
+    shares = strands.add(nodes, "reshape", [gates], {"shape": (len(nodes), 1)})
+    each = strands.add(nodes, "mul", [rows, shares], {})
+    first, *rest = value.type.features
+    shape = (len(nodes) * first, *rest)
+    strands.part(nodes, strands.add(nodes, "reshape", [each], {"shape": shape}))
+    return True
+
+
+def _direct(strands: Strands, nodes: Sequence[Node]) -> bool:
+    wholes = _wholes(strands, nodes)
+    if wholes is None:
+        return False
+    strands.part(nodes, strands.add(nodes, nodes[0].op, wholes, nodes[0].resolved))
+    return True
+
+
+def _reduce(strands: Strands, nodes: Sequence[Node]) -> bool:
+    return 0 not in nodes[0].resolved.axis and _direct(strands, nodes)
+
+
+def _softmax(strands: Strands, nodes: Sequence[Node]) -> bool:
+    node = nodes[0]
+    if node.output.type.rank > 1:
+        return node.resolved.axis != 0 and _direct(strands, nodes)
+    wholes = _wholes(strands, nodes)
+    if wholes is None:
+        return False
+    count, size = len(nodes), node.output.type.features[0]
+    rows = strands.add(nodes, "reshape", wholes, {"shape": (count, size)})
+    shares = strands.add(nodes, node.op, [rows], {"axis": 1})
+    strands.part(nodes, strands.add(nodes, "reshape", [shares], {"shape": (count * size,)}))
+    return True
+
+
+def _reshape(strands: Strands, nodes: Sequence[Node]) -> bool:
+    wholes = _wholes(strands, nodes)
+    if wholes is None:
+        return False
+    first, *rest = nodes[0].output.type.features
+    shape = (len(nodes) * first, *rest)
+    strands.part(nodes, strands.add(nodes, "reshape", wholes, {"shape": shape}))
+    return True
+
+
+def _norm(strands: Strands, nodes: Sequence[Node]) -> bool:
+    wholes = _wholes(strands, nodes)
+    if wholes is None or nodes[0].resolved.axis != 0:
+        return False
+    params = {**params_of(nodes), "num_batches_tracked": Zeros()}
+    strands.part(nodes, strands.add(nodes, "bn", wholes, nodes[0].resolved, params))
+    return True
+
+
+def _conv(strands: Strands, nodes: Sequence[Node]) -> bool:
+    node, attrs = nodes[0], nodes[0].resolved
+    if _is_shared(strands, nodes) and attrs.groups == 1:
+        wholes, groups = [strands.value(node.inputs[0])], 1
+    else:
+        found = _wholes(strands, nodes)
+        if found is None:
+            return False
+        wholes, groups = found, attrs.groups * len(nodes)
+    filters = sum(first_of(node.output.type) for node in nodes)
+    changed = {**attrs, "filters": filters, "groups": groups}
+    strands.part(nodes, strands.add(nodes, node.op, wholes, changed, params_of(nodes)))
+    return True
+
+
+def _linear(strands: Strands, nodes: Sequence[Node]) -> bool:
+    node, attrs = nodes[0], nodes[0].resolved
+    if node.output.type.rank > 1:
+        return False
+    count, (units, features) = len(nodes), node.params[0].shape
+    params = params_of(nodes)
+    if _is_shared(strands, nodes):
+        wholes = [strands.value(node.inputs[0])]
+    else:
+        found = _wholes(strands, nodes)
+        if found is None or count * units * count * features > DENSE:
+            return False
+        wholes = found
+        blocks = tuple(Held(f"{node.address}.weight") for node in nodes)
+        params["weight"] = Diagonal(blocks, ((units, features),) * count)
+    changed = {**attrs, "units": sum(first_of(node.output.type) for node in nodes)}
+    strands.part(nodes, strands.add(nodes, node.op, wholes, changed, params))
+    return True
+
+
+def add_up(strands: Strands, node: Node) -> bool:
+    """A sum of strands that are one whole is a sum over them."""
+    types = {v.type for v in node.inputs}
+    count = len(node.inputs)
+    if count < 2 or len(types) > 1 or not strands.can_join(node.output.type):
+        return False
+    whole = strands.side_by_side(node.inputs)
+    if whole is None:
+        return False
+    shape = (count, *node.output.type.features)
+    apart = strands.maker.add("reshape", [whole], {"shape": shape}, node)
+    strands.maker.values[node.output] = strands.maker.add(
+        "reduce", [apart], {"how": "sum", "axis": 0}, node
+    )
+    return True
+
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(ELEMENTWISE, _elementwise),
+    **dict.fromkeys(SPATIAL, _direct),
+    "bn": _norm,
+    "conv": _conv,
+    "linear": _linear,
+    "reduce": _reduce,
+    "reshape": _reshape,
+    "softmax": _softmax,
+    "logsoftmax": _softmax,
+}
