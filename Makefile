@@ -33,10 +33,11 @@ lint: $(READY)  ## check style and formatting, of Python and of .xg
 types: $(INSTALLED)/.ready  ## check types, of the package as it is installed
 	cd $(INSTALLED) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p xgraph
 
-bench: $(READY)  ## measure the compiler, and training
+bench: $(READY)  ## measure the compiler, training, and inference
 	$(BIN)/python benchmarks/compile.py
 	$(BIN)/python benchmarks/passes.py
 	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/inference.py
 
 docs: $(READY)  ## write the op tables of docs/language.md anew, from the declarations
 	$(BIN)/python -m xgraph.reference docs/language.md

@@ -4,7 +4,9 @@
 
 1. Each pass runs on networks of 1k, 10k and 100k layers; beside it stands the power of size with
    which its time grows, and its time as a multiple of building the same network from its text.
-2. Networks of each example space, in a second: drawn and encoded, written as text, built.
+2. Each pass for inference, alone and all of `-O2` together, runs on four paths with routers between
+   them, of 1k, 10k and 100k tensor-level nodes.
+3. Networks of each example space, in a second: drawn and encoded, written as text, built.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 import xgraph
 from xgraph.build import Limits, build_source
 from xgraph.ir.graph import Graph
+from xgraph.optimize.levels import PASSES, optimize
 from xgraph.source import Source
 from xgraph.space import Sample, Space
 
@@ -70,6 +73,29 @@ def pipelines(layers: int) -> dict[str, str]:
     }
 
 
+def paths_of(nodes: int) -> str:
+    """Four paths of about so many tensor-level nodes in all, with a router after every eight units:
+    96 nodes of layers and 72 of the router."""
+    stages = max(1, nodes // 168)
+    units = " -> ".join(["unit(8)"] * 8)
+    return (
+        "\n".join(
+            [
+                "network paths",
+                "modality a: [8, 4, 4]",
+                "block unit(f) { conv(f, 3) -> bn -> relu }",
+                "superlayer path[4](a) {",
+                *(f"  p{i}: {units}" for i in range(stages)),
+                "  globalavgpool -> linear(10)",
+                "}",
+                *(f"route cc path[*].p{i}" for i in range(stages)),
+                "output y = mean(path[*])",
+            ]
+        )
+        + "\n"
+    )
+
+
 def seconds(run: Callable[[], object], repeats: int) -> float:
     best = math.inf
     for _ in range(repeats):
@@ -101,7 +127,21 @@ def main() -> None:
             took = seconds(lambda p=pipeline, g=graph: xgraph.apply(g, p), repeats)
             report(name, len(graph), took, build, before)
         print()
+    for size in sizes:
+        inference(size, 3 if size < 50_000 else 1, before)
     sampling(10 if quick else 50)
+
+
+def inference(size: int, repeats: int, before: dict[str, tuple[int, float]]) -> None:
+    """The passes on a tensor-level graph; `before` holds the times of the size before."""
+    source = Source("paths.xg", paths_of(size))
+    build = seconds(lambda: build_source(source, limits=LIMITS), repeats)
+    low = xgraph.lower(build_source(source, limits=LIMITS))
+    print(f"{len(low):,} tensor-level nodes")
+    for name in ("-O2", *PASSES):
+        took = seconds(lambda n=name: optimize(low, n.removeprefix("-O")), repeats)
+        report(name, len(low), took, build, before)
+    print()
 
 
 def report(

@@ -65,8 +65,8 @@ def _one_thread() -> None:
 @every_example
 def test_pytorch_and_onnx_runtime_agree(name: str, settings: dict[str, object]) -> None:
     from xgraph.backends.onnx import check, to_onnx
-    from xgraph.backends.runtime import Session
     from xgraph.backends.torch import to_module
+    from xgraph.runtime import Session
 
     _, low, weights = made(name, settings)
     module = to_module(low, weights).eval()

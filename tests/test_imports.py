@@ -34,23 +34,33 @@ ARROWS: dict[str, set[str]] = {
     "space": BASE | {"files", "given", "grammar", "build", "ir", "ops"},
     "passes": CORE | {"grammar", "build"},
     "backends": CORE,
+    "runtime": BASE | {"given", "ir"},
     "optimize": CORE,
-    "report": CORE | {"passes"},
+    "timing": set(),
+    "tune": CORE | {"build", "passes", "backends", "runtime", "optimize", "samples", "timing"},
+    "bench": CORE
+    | {"tune", "driver", "optimize", "backends", "runtime", "samples", "report", "timing"},
+    "precision": CORE | {"backends", "runtime", "samples"},
+    "memory": {"ir", "ops"},
+    "report": CORE | {"memory", "passes"},
     "compare": CORE | {"build", "report"},
     "view": {"ir", "report"},
     "reference": CORE | {"build", "passes"},
     "driver": CORE
-    | {"grammar", "build", "passes", "backends", "samples", "report", "space", "optimize"},
+    | {"grammar", "build", "passes", "backends", "runtime", "samples"}
+    | {"report", "space", "optimize", "tune", "precision"},
     "arrays": CORE | {"driver"},
+    "profile": CORE | {"backends", "runtime", "driver", "optimize", "report", "samples"},
     "recipe": BASE | {"files"},
     "data": CORE | {"recipe"},
-    "train": CORE | {"data", "recipe", "build", "passes", "backends", "driver"},
+    "train": CORE | {"data", "recipe", "build", "passes", "backends", "runtime", "driver"},
     "search": CORE
     | {"samples"}
     | {"grammar", "build", "space", "passes", "data", "recipe", "train", "driver", "report"},
     "cli": CORE
-    | {"grammar", "build", "space", "backends", "report", "driver", "arrays", "passes", "compare"}
-    | {"data", "recipe", "train", "search", "optimize"},
+    | {"grammar", "build", "space", "backends", "runtime", "report", "driver", "arrays"}
+    | {"passes", "compare", "data", "recipe", "train", "search", "optimize", "tune", "bench"}
+    | {"precision", "profile"},
 }
 """Each room, and those it may import: the front end, passes and backends never each other."""
 
@@ -58,15 +68,16 @@ HOMES = {
     "click": {"cli"},
     "lark": {"grammar"},
     "networkx": {"ir"},
-    "onnx": {"backends.onnx"},
-    "onnxruntime": {"backends.runtime"},
+    "onnx": {"backends.onnx", "profile.kernels"},
+    "onnxruntime": {"runtime", "backends.onnx.quantize", "profile.kernels"},
+    "ml_dtypes": {"backends.onnx.precision"},
     "safetensors": {"weights"},
     "PIL": {"arrays"},
     "pooch": {"data.known"},
     "requests": {"data.known"},
     "scipy": {"data.known", "train"},
     "tqdm": {"data.known", "cli"},
-    "torch": {"backends.torch", "driver", "train", "search"},
+    "torch": {"backends.torch", "driver", "profile.modules", "train", "search", "tune", "bench"},
     "lightning_fabric": {"train", "search"},
     "torchmetrics": {"train"},
     "matplotlib": {"train", "search.figures"},
@@ -76,6 +87,7 @@ HOMES = {
     "datasets": {"data"},
     "pydantic": {"recipe", "train", "search"},
     "optuna": {"search.study"},
+    "platformdirs": {"tune"},
     "ray": {"search.workers"},
     "yaml": {"recipe"},
 }

@@ -87,8 +87,8 @@ def _check_unbuild(graph: Graph) -> None:
 
 def _check_backends(low: Graph, seed: int) -> None:
     from xgraph.backends.onnx import check, to_onnx
-    from xgraph.backends.runtime import Session
     from xgraph.backends.torch import to_module
+    from xgraph.runtime import Session
 
     weights = random_weights(low, seed)
     module = to_module(low, weights).eval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,20 +22,26 @@ from xgraph.ir.canonical import canonical
 from xgraph.ir.graph import Graph, Level
 from xgraph.ir.text import dump
 from xgraph.ir.verify import verify_or_raise
+from xgraph.optimize.costs import Target as Machine
 from xgraph.optimize.levels import Observer, names
-from xgraph.optimize.levels import optimize as optimized
+from xgraph.optimize.levels import optimize as run_passes
 from xgraph.optimize.network import Optimized
 from xgraph.passes import PassLike, Pipeline, lower
+from xgraph.precision import Precision, Reduced, check_options, reduced
 from xgraph.samples import fitting_sizes, open_axes, sample_inputs
 from xgraph.source import Source
+from xgraph.tune.store import costs, kept
 
 if TYPE_CHECKING:
     import torch
 
+    from xgraph.runtime import Session
     from xgraph.space import Space
 
 Arrays: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
 Target = Literal["torch", "onnx", "ir"]
+Backend = Literal["onnx", "torch"]
+Device = Literal["cpu", "cuda"]
 Settings = Mapping[str, object]
 Network: TypeAlias = "Graph | Path | str"
 Weights: TypeAlias = "Path | str | Mapping[str, Any]"
@@ -127,23 +133,46 @@ def load(
     seed: int = 0,
     settings: Settings | None = None,
     optimize: str = "0",
+    batch: int = 1,
 ) -> torch.nn.Module:
     """The `torch.nn.Module` of a network, made by running its generated source; for inference
-    alone where it is optimised (`xgraph.optimize.levels`)."""
+    alone where it is optimised (`xgraph.optimize.levels`), with `batch` samples at once in mind."""
     require("torch")
     from xgraph.backends.torch import to_module
 
     low = tensor_graph(as_graph(network, settings))
-    made = optimized(low, optimize)
+    made = optimized(low, optimize, "torch", batch=batch)
     module: torch.nn.Module = to_module(
         made.graph, made.weights(initial_weights(low, weights, seed))
     )
     return module
 
 
+def optimized(
+    low: Graph,
+    told: str,
+    backend: Backend,
+    device: Device = "cpu",
+    batch: int = 1,
+    observe: Observer | None = None,
+) -> Optimized:
+    """A tensor-level graph after the passes of a level, or of a list of names, that choose by what
+    this machine is fast at when it runs `batch` samples at once."""
+    one_of("device", device, get_args(Device))
+    target: Machine = "cuda" if device == "cuda" else backend
+    size = integer("batch", batch, least=1)
+    found = kept(low, target, size) if told == "2" else None
+    return run_passes(low, told, observe, found or costs(target, size))
+
+
+_EXTRAS = {
+    "torch": "torch", "onnx": "onnx", "onnxruntime": "gpu", "onnxscript": "bench", "PIL": "images"
+}  # fmt: skip
+
+
 def require(package: str) -> None:
     """`DiagnosticError` naming the extra to install where `package` is missing."""
-    extra = {"torch": "torch", "onnx": "onnx", "onnxruntime": "gpu", "PIL": "images"}[package]
+    extra = _EXTRAS[package]
     if find_spec(package) is None:
         raise fail(
             "missing-extra",
@@ -156,12 +185,13 @@ def require(package: str) -> None:
 @final
 @dataclass(frozen=True)
 class Compiled:
-    """What `compile` wrote, how far the backends were apart where they were compared, and why they
-    were not where that was asked for."""
+    """What `compile` wrote, how far the backends were apart where they were compared, why they were
+    not where that was asked for, and what a reduced precision cost."""
 
     files: tuple[Path, ...]
     difference: float | None = None
     unverified: str | None = None
+    reduced: Reduced | None = None
 
 
 def compile(  # noqa: A001 - the command's own name
@@ -176,19 +206,32 @@ def compile(  # noqa: A001 - the command's own name
     verify: bool = True,
     settings: Settings | None = None,
     optimize: str = "0",
+    batch: int = 1,
+    device: Device = "cpu",
     observe: Observer | None = None,
+    precision: Precision = "fp32",
+    max_error: float | None = None,
+    calibration: Sequence[Mapping[str, Any]] | None = None,
 ) -> Compiled:
     """Write a network as PyTorch source (and its weights beside it), ONNX model or IR text.
 
     `optimize` is a level or a list of passes (`xgraph.optimize.levels`), of which `observe` is
-    told; what they make is for inference.
+    told; what they make is for inference. Where a pass chooses, it has `batch` samples at once in
+    mind, on `device`, and what this machine is fast at (`xgraph tune`).
 
     `weights` are a safetensors file or a `state_dict`; without, fresh ones are made from `seed`,
     and never take the place of a file of others.
+
+    An ONNX model may have another `precision` (`xgraph.precision`), whose error against float32
+    is measured, and not above `max_error`; int8 takes batches of inputs, [rows, ...] by name, as
+    its `calibration`, and has its normalisations folded (`-O1`) at least.
     """
     if to not in tuple(SUFFIX):
         raise fail("unknown-target", f"there is no target {to!r}", help="torch, onnx or ir")
     one_of("level", level, get_args(Level))
+    check_options(to, precision, max_error, calibration)
+    if precision == "int8" and not names(optimize):
+        optimize = "1"
     opset = None if opset is None else integer("opset", opset)
     path = named(out, "output")
     _check_out(path, to)
@@ -204,7 +247,8 @@ def compile(  # noqa: A001 - the command's own name
         write_whole(path, dump(graph))
         return Compiled((path,))
     low = tensor_graph(graph)
-    made = optimized(low, optimize, observe)
+    backend: Backend = "torch" if to == "torch" else "onnx"
+    made = optimized(low, optimize, backend, device, batch, observe)
     if to == "ir":
         write_whole(path, dump(made.graph))
         return Compiled((path,))
@@ -212,7 +256,15 @@ def compile(  # noqa: A001 - the command's own name
     if to == "torch":
         keep(path.with_suffix(".safetensors"), graph.files)
         return _write_torch(made.graph, made.weights(arrays), path, weights)
-    return _write_onnx(low, arrays, made, path, opset, verify, _said_of(weights))
+    model, difference, unverified = _onnx(low, arrays, made, opset, verify, _said_of(weights))
+    less = None
+    if precision != "fp32":
+        require("onnxruntime")
+        less = reduced(low, model, precision, max_error=max_error, calibration=calibration)
+    from xgraph.backends.onnx import save
+
+    save(model if less is None else less.model, path)
+    return Compiled((path,), difference, unverified, less)
 
 
 def _check_out(path: Path, to: Target) -> None:
@@ -285,18 +337,18 @@ def _holds(path: Path, arrays: Arrays) -> bool:
     )
 
 
-def _write_onnx(
+def _onnx(
     low: Graph,
     arrays: Arrays,
     made: Optimized,
-    path: Path,
     opset: int | None,
     verify: bool,
     said: dict[str, str],
-) -> Compiled:
+) -> tuple[Any, float | None, str | None]:
+    """The float32 model, how far it is from PyTorch, and why that is not known."""
     require("onnx")
     from xgraph.backends.onnx import check as check_model
-    from xgraph.backends.onnx import save, to_onnx
+    from xgraph.backends.onnx import to_onnx
 
     model = to_onnx(made.graph, made.weights(arrays), opset=opset)
     for key, value in said.items():
@@ -304,8 +356,7 @@ def _write_onnx(
     check_model(model)
     unverified = _unverified(low) if verify else None
     difference = _verified(low, arrays, model) if verify and not unverified else None
-    save(model, path)
-    return Compiled((path,), difference, unverified)
+    return model, difference, unverified
 
 
 def _unverified(low: Graph) -> str | None:
@@ -343,7 +394,7 @@ def compare(low: Graph, arrays: Arrays, model: Path, *, batch: int = 2, seed: in
 
     Where the module gives such, `DiagnosticError` says so unless the model gives the same.
     """
-    from xgraph.backends.runtime import Session
+    from xgraph.runtime import Session
 
     inputs = sample_inputs(low, batch, seed)
     ours = run_module(low, arrays, inputs)
@@ -382,6 +433,34 @@ def run_module(low: Graph, arrays: Arrays, inputs: Arrays, device: str = "cpu") 
     import torch
 
     from xgraph.backends.torch import to_module
+    from xgraph.runtime import signature
+    from xgraph.runtime.errors import does_not_fit, out_of_memory
+
+    require_device(device)
+    module = to_module(low, arrays).eval()
+
+    def outputs(given: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
+        placed = module.to(device)
+        with torch.inference_mode():
+            found = placed(*(torch.from_numpy(given[name]).to(device) for name in low.inputs))
+        values = found if isinstance(found, tuple) else (found,)
+        given_back = (value.detach().cpu().numpy() for value in values)
+        return dict(zip(low.outputs, given_back, strict=True))
+
+    try:
+        return outputs(inputs)
+    except (IndexError, RuntimeError, MemoryError) as error:  # an index or a length out of range
+        if not out_of_memory(error):
+            reason = str(error).splitlines()[0]
+            told = f"the module did not run: {reason}"
+            raise fail("run-failed", told, origin=low.name) from None
+        short = str(error)
+    raise does_not_fit(short, outputs, inputs, signature(low.inputs), low.name)
+
+
+def require_device(device: str) -> None:
+    """`DiagnosticError` where PyTorch cannot run there."""
+    import torch
 
     if device == "cuda" and not torch.cuda.is_available():
         raise fail(
@@ -390,17 +469,6 @@ def run_module(low: Graph, arrays: Arrays, inputs: Arrays, device: str = "cpu") 
             origin="--device cuda",
             help="run on `--device cpu`, or install a PyTorch built for CUDA",
         )
-    module = to_module(low, arrays).eval().to(device)
-    given = [torch.from_numpy(inputs[name]).to(device) for name in low.inputs]
-    try:
-        with torch.inference_mode():
-            found = module(*given)
-    except (IndexError, RuntimeError) as error:  # an index or a length out of range
-        reason = str(error).splitlines()[0]
-        raise fail("run-failed", f"the module did not run: {reason}", origin=low.name) from None
-    values = found if isinstance(found, tuple) else (found,)
-    given_back = (value.detach().cpu().numpy() for value in values)
-    return dict(zip(low.outputs, given_back, strict=True))
 
 
 def run(
@@ -409,12 +477,14 @@ def run(
     *,
     weights: Weights | None = None,
     seed: int = 0,
-    backend: Literal["onnx", "torch"] = "onnx",
-    device: Literal["cpu", "cuda"] = "cpu",
+    backend: Backend = "onnx",
+    device: Device = "cpu",
     settings: Settings | None = None,
+    report: Report | None = None,
 ) -> Arrays:
-    """The outputs of a network (a `.xg`, a graph, or an `.onnx` model) on named arrays."""
-    from xgraph.backends.runtime import Device, Session, check_inputs, signature
+    """The outputs of a network (a `.xg`, a graph, or an `.onnx` model) on named arrays; what runs
+    elsewhere than on the device asked for is added to `report`."""
+    from xgraph.runtime import Session, check_inputs, signature
 
     if backend not in ("onnx", "torch"):
         raise fail("unknown-backend", f"there is no backend {backend!r}", help="onnx or torch")
@@ -428,8 +498,7 @@ def run(
                 origin=str(network),
                 help="give the `.xg` to run it with other weights, settings or in PyTorch",
             )
-        session = Session(Path(network), device=device)
-        return session.run(check_inputs(inputs, session.inputs, str(network)))
+        return _run_session(Session(Path(network), device=device), inputs, report)
     low = tensor_graph(as_graph(network, settings))
     checked = check_inputs(inputs, signature(low.inputs), low.name)
     arrays = initial_weights(low, weights, seed)
@@ -438,7 +507,16 @@ def run(
     require("onnx")
     from xgraph.backends.onnx import to_onnx
 
-    return Session(to_onnx(low, arrays).SerializeToString(), device=device).run(checked)
+    session = Session(to_onnx(low, arrays).SerializeToString(), device=device)
+    return _run_session(session, checked, report)
+
+
+def _run_session(session: Session, inputs: Arrays, report: Report | None) -> Arrays:
+    found = session.run(inputs)
+    if report is not None:
+        for warning in session.warnings():
+            report.add(warning)
+    return found
 
 
 def apply(network: Network, *passes: PassLike | str, settings: Settings | None = None) -> Graph:

@@ -34,11 +34,13 @@ def one_of(name: str, value: object, words: tuple[str, ...]) -> None:
         raise fail("bad-option", told, help=f"it is {' or '.join(map(repr, words))}")
 
 
-def integer(name: str, value: object) -> int:
+def integer(name: str, value: object, least: int | None = None) -> int:
     """An option that is an integer, numpy's too."""
-    if isinstance(value, SupportsIndex):
-        return index(value)
-    raise fail("bad-option", f"`{name}` is an integer, not {kind_of(value)}")
+    if not isinstance(value, SupportsIndex):
+        raise fail("bad-option", f"`{name}` is an integer, not {kind_of(value)}")
+    if least is not None and index(value) < least:
+        raise fail("bad-option", f"`{name}` is {least} or more, not {index(value)}")
+    return index(value)
 
 
 # ---------------------------------------------------------------------------------- settings

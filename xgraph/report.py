@@ -13,6 +13,7 @@ from xgraph.ir import scope as scopes
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.scope import Scope
 from xgraph.ir.types import BATCH, Dim, Expr, divide, symbol
+from xgraph.memory import peaks
 from xgraph.passes import lower
 
 
@@ -45,6 +46,8 @@ class Part:
     cost: Cost
     parts: list[Part] = field(default_factory=list)
     note: str = ""
+    address: str = ""
+    """The prefix of what is within it; none of an `each`."""
 
     @property
     def title(self) -> str:
@@ -118,8 +121,10 @@ class Summary:
         self.total = Cost()
         self._costs: dict[Scope, Cost] = {}
         self._by_address: dict[str, Cost] = {}
-        for node in lower(graph).nodes():
+        low = lower(graph)
+        for node in low.nodes():
             self._count(node)
+        self.peaks = peaks(low)
         self._children: dict[Scope | None, list[Scope]] = {}
         for scope in graph.scopes:
             self._children.setdefault(scope.parent, []).append(scope)
@@ -150,9 +155,8 @@ class Summary:
             yield Part("each", scope.axis, "", self._cost(scope), inner)
             return
         name, note = self._title(scope)
-        yield Part(
-            scope.kind, name, self._shape(scope), self._cost(scope), self._points(scope), note
-        )
+        inner, shape = self._points(scope), self._shape(scope)
+        yield Part(scope.kind, name, shape, self._cost(scope), inner, note, scope.address)
 
     def _cost(self, scope: Scope) -> Cost:
         return self._costs.get(scope, Cost())
@@ -207,7 +211,8 @@ class Summary:
         shape = f"[{', '.join(map(str, value.type.shape))}]" if value is not None else ""
         cost = self._by_address.get(address, Cost())
         inner = self._points(scope) if scope is not None else []
-        return Part("point", written(address).rpartition(".")[2], shape, cost, inner)
+        name = written(address).rpartition(".")[2]
+        return Part("point", name, shape, cost, inner, address=address)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -215,6 +220,7 @@ class Summary:
             "parameters": self.total.params,
             "statistics": self.total.statistics,
             "macs": _json_dim(self.total.macs),
+            "activations": [{"bytes": _json_dim(p.bytes), "at": p.address} for p in self.peaks],
             "outputs": {k: str(v.type) for k, v in self.graph.outputs.items()},
             "parts": [part.to_json() for part in self.parts],
         }
@@ -233,6 +239,8 @@ class Summary:
             )
         lines.insert(-1, "-" * (sum(widths) + 6))
         lines.append(f"parameters take {self.total.params * 4 / 1e6:.1f} MB as float32")
+        most = [f"{peak.told} a sample (at `{written(peak.address)}`)" for peak in self.peaks]
+        lines.append(f"activations take at most {', or '.join(most) or 'nothing'}")
         if self.total.statistics:
             lines.append(f"running statistics, not trained: {self.total.statistics:,}")
         return "\n".join(lines)

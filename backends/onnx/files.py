@@ -49,14 +49,15 @@ def _contents(
     model: onnx.ModelProto, path: Path, external: bool
 ) -> list[tuple[Path, Iterable[bytes]]]:
     """The files to be written, the one that refers to the other last."""
-    if not external and _bytes(model) <= LARGEST:
+    if not external and size_of(model) <= LARGEST:
         return [(path, [model.SerializeToString()])]
     data = path.with_name(f"{path.name}.data")
     slim = _without_data(model, data.name)
     return [(data, _pages(model)), (path, [slim.SerializeToString()])]
 
 
-def _bytes(model: onnx.ModelProto) -> int:
+def size_of(model: onnx.ModelProto) -> int:
+    """The bytes of its tensors."""
     return sum(map(_length, model.graph.initializer))
 
 

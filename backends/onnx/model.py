@@ -10,7 +10,7 @@ from xgraph.backends.onnx.emitter import Array, Emitter, described, fill
 from xgraph.backends.onnx.registry import RULES, UNSUPPORTED
 from xgraph.backends.onnx.site import Site
 from xgraph.diagnostics import InternalError, fail
-from xgraph.ir.graph import Graph, Node, Value
+from xgraph.ir.graph import CHUNK, THREADS, WORKERS, Graph, Node, Value
 
 if TYPE_CHECKING:
     import onnx
@@ -134,4 +134,6 @@ def _properties(graph: Graph, outputs: Mapping[str, str]) -> dict[str, str]:
     """What the model says of itself, and the outputs that could not keep their names."""
     renamed = {f"xgraph.output.{tensor}": n for n, tensor in outputs.items() if n != tensor}
     source = {"xgraph.source": graph.source_text} if graph.source_text else {}
-    return {"xgraph.version": xgraph.__version__, **source, **renamed}
+    keys = (CHUNK, WORKERS, THREADS)
+    plan = {f"xgraph.{key}": graph.meta[key] for key in keys if key in graph.meta}
+    return {"xgraph.version": xgraph.__version__, **source, **plan, **renamed}

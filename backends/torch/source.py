@@ -18,7 +18,7 @@ from xgraph.backends.torch.naming import describe, name_classes
 from xgraph.backends.torch.plan import Plan
 from xgraph.backends.torch.registry import Arg, Ctor
 from xgraph.diagnostics import InternalError
-from xgraph.ir.graph import Graph, Value
+from xgraph.ir.graph import CHANNELS_LAST, CHUNK, Graph, Value
 
 Lines = list[str]
 
@@ -88,8 +88,29 @@ class _Text:
             if made.arguments != forward.arguments:
                 forward = self._classes.write(group, made.arguments)
             self._helpers |= forward.helpers
-            lines += ["", *self._signature(made, forward), *forward.lines]
+            name = "forward"
+            if made is self._top and CHUNK in self._graph.meta:
+                lines += ["", *self._chunks(made, forward, int(self._graph.meta[CHUNK]))]
+                name = "run"
+            lines += ["", *self._signature(made, forward, name), *forward.lines]
         return lines
+
+    def _chunks(self, made: ClassDef, forward: Forward, size: int) -> Lines:
+        """A `forward` that runs the batch in chunks."""
+        given = ", ".join(forward.arguments)
+        parts = [f"{name}.split({size})" for name in forward.arguments]
+        each = parts[0] if len(parts) == 1 else f"zip({', '.join(parts)}, strict=True)"
+        lines = [
+            *self._signature(made, forward, "forward"),
+            f"        # {size} samples at a time: what layers hand on stays in the cache.",
+        ]
+        doc = Bracket("[", (f"self.run({given})", f"for {given} in {each}"), "]", separator=" ")
+        lines += layout(doc, 8, "chunks = ")
+        if len(self._graph.outputs) > 1:
+            joined = "Outputs(*map(torch.cat, zip(*chunks, strict=True)))"
+        else:
+            joined = "torch.cat(chunks)"
+        return [*lines, f"        return {joined}"]
 
     def _init(self, made: ClassDef) -> Lines:
         arguments = ["self", *(f"{p.name}: {p.type}" for p in made.parameters)]
@@ -104,6 +125,8 @@ class _Text:
                 lines += layout(doc, 8, f"self.{held} = ")
             else:
                 lines += layout(Bracket("self.add_module(", (literal(name), doc), ")"), 8)
+        if made is self._top and CHANNELS_LAST in self._graph.meta:
+            lines.append(" " * 8 + "self.to(memory_format=torch.channels_last)")
         if other := renamed(use.group):
             items = tuple(f"{literal(held)}: {literal(name)}" for held, name in other.items())
             self._helpers.add("saved_as")
@@ -126,10 +149,10 @@ class _Text:
 
         return Bracket(f"{callee}(", tuple(map(argument, ctor.args)), ")")
 
-    def _signature(self, made: ClassDef, forward: Forward) -> Lines:
+    def _signature(self, made: ClassDef, forward: Forward, name: str = "forward") -> Lines:
         tensors = [f"{name}: Tensor" for name in forward.arguments]
         sizes = [f"{name}: int" for name, _ in forward.sizes]
-        head = Bracket("def forward(", ("self", *tensors, *sizes), f") -> {self._returns(made)}:")
+        head = Bracket(f"def {name}(", ("self", *tensors, *sizes), f") -> {self._returns(made)}:")
         return layout(head, 4)
 
     def _returns(self, made: ClassDef) -> str:

@@ -12,8 +12,8 @@ import pytest
 from onnx_support import Net, random_inputs, random_weights
 
 from xgraph.backends.onnx import check, files, save, to_onnx
-from xgraph.backends.runtime import Session
 from xgraph.diagnostics import DiagnosticError
+from xgraph.runtime import Session
 
 onnx = pytest.importorskip("onnx")
 

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 import xgraph
 from xgraph import driver
-from xgraph.backends.runtime import Session
 from xgraph.cli import main
+from xgraph.runtime import Session
 from xgraph.samples import sample_inputs
 from xgraph.weights import initialise, load, save
 
@@ -31,7 +31,7 @@ def test_a_model(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", weights)
     told = run("--to", "onnx", "-O2", "--weights", tmp_path / "w.safetensors",
                "-o", tmp_path / "net.onnx")  # fmt: skip
-    assert "join-paths: 144 nodes, now 85\n" in told
+    assert "join-paths: 144 nodes, now 93\n" in told
     assert "PyTorch and ONNX Runtime differ by" in told
     inputs = sample_inputs(low, 3, 0)
     wanted = driver.run_module(low, weights, inputs)["logits"]
@@ -59,7 +59,8 @@ def test_text(tmp_path: Path) -> None:
     [
         (("--to", "onnx", "-O", "3"),
          "error[unknown-pass]: `3` is no optimisation\n  --> -O 3\n"
-         "help: a level, 0, 1, 2, or passes: tidy, fold-norms, join-paths\n\n"),
+         "help: a level, 0, 1, 2, or passes: tidy, simplify, fold-constants, fold-norms, "
+         "fold-concats, join-paths, keep-blocks, part-pools, channels-last, chunk-batch\n\n"),
         (("--to", "onnx", "-O", "tidy,foldnorms"),
          "error[unknown-pass]: `foldnorms` is no optimisation\n  --> -O tidy,foldnorms\n"
          "help: did you mean `fold-norms`?\n\n"),

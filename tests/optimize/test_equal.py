@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from agreement import TOLERANCE, Arrays, distance, random_weights, torch_outputs
+from foldable import foldable_network
 from random_chains import SIZES
 from random_networks import random_network
 
 from xgraph import lower, parse
 from xgraph.backends.onnx import to_onnx
-from xgraph.backends.runtime import Session
 from xgraph.backends.torch import to_module
 from xgraph.build import build_source
 from xgraph.ir.graph import Graph
 from xgraph.ir.types import BATCH
 from xgraph.optimize.levels import LEVELS, PASSES, optimize
 from xgraph.optimize.network import Optimized
+from xgraph.runtime import Session
 from xgraph.samples import sample_inputs
 from xgraph.source import Source
 
@@ -59,29 +61,37 @@ def check(low: Graph, told: str, seed: int, *, onnx: bool = True) -> Optimized:
     return made
 
 
-def checked(first: int, last: int, *, each: bool) -> None:
-    """Each pass by itself, or one of them in turn, and all of them."""
-    for seed in range(first, last):
-        low = lower(build_source(Source(f"seed {seed}", random_network(seed))))
-        alone = list(PASSES) if each else [list(PASSES)[seed % len(PASSES)]]
-        for told in (*alone, "2"):
+@pytest.fixture(params=[random_network, foldable_network], ids=["any", "foldable"])
+def author(request: pytest.FixtureRequest) -> Callable[[int], str]:
+    """Who writes networks by their seeds."""
+    found: Callable[[int], str] = request.param
+    return found
+
+
+def checked(author: Callable[[int], str], seeds: range) -> None:
+    """One of the passes by itself, in turn, and all of them."""
+    for seed in seeds:
+        low = lower(build_source(Source(f"seed {seed}", author(seed))))
+        alone = list(PASSES)[seed % len(PASSES)]
+        for told in (alone, "1", "2"):
             check(low, told, seed, onnx=told == "2")
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_random_networks(chunk: int) -> None:
-    checked(chunk * EACH, (chunk + 1) * EACH, each=True)
+def test_random_networks(author: Callable[[int], str], chunk: int) -> None:
+    checked(author, range(chunk * EACH, (chunk + 1) * EACH))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("chunk", range(40))
-def test_many_random_networks(chunk: int) -> None:
-    checked(1000 + 50 * chunk, 1050 + 50 * chunk, each=False)
+def test_many_random_networks(author: Callable[[int], str], chunk: int) -> None:
+    checked(author, range(1000 + 50 * chunk, 1050 + 50 * chunk))
 
 
 @pytest.mark.parametrize(("name", "settings"), [*((name, {}) for name in NAMES), *MANY])
 def test_examples(name: str, settings: dict[str, object]) -> None:
     low = lower(parse(EXAMPLES / f"{name}.xg", settings))
+    check(low, "1", 0, onnx=False)
     made = check(low, "2", 0)
     assert len(made.graph) <= len(low) + 3
 

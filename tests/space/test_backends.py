@@ -25,8 +25,8 @@ def _one_thread() -> None:
 
 def agree(sample: Sample) -> None:
     from xgraph.backends.onnx import check, to_onnx
-    from xgraph.backends.runtime import Session
     from xgraph.backends.torch import to_module
+    from xgraph.runtime import Session
 
     low = lower(sample.graph())
     weights = random_weights(low, seed=3)

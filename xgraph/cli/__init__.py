@@ -8,7 +8,17 @@ from __future__ import annotations
 import click
 
 from xgraph import __version__
-from xgraph.cli import data, networks, passes, refining, searching, spaces, training
+from xgraph.cli import (
+    data,
+    networks,
+    passes,
+    profiling,
+    refining,
+    searching,
+    spaces,
+    speed,
+    training,
+)  # fmt: skip
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,6 +31,7 @@ def main() -> None:
     xgraph show net.xg                     shapes, parameters, MACs
     xgraph compile net.xg --to onnx        a model for ONNX Runtime
     xgraph run net.xg --input image=x.npy  outputs for inputs
+    xgraph profile net.xg                  where its time goes
     xgraph apply PIPELINE net.xg           a network made by passes
     xgraph diff a.xg b.xg                  what differs
     xgraph sample space.xg -n 100 -o DIR   networks of a search space
@@ -29,6 +40,8 @@ def main() -> None:
     xgraph search space.xg --data D -o RUN the best networks of a space
     xgraph measure net.xg --data D -o OUT  how informative each modality is
     xgraph refine out.xg --data D -o RUN   weights of connections that climb
+    xgraph bench net.xg                    how fast it runs, and the alternatives
+    xgraph tune                            what this machine is fast at
     xgraph data get mnist                  a known data set
 
     A FILE of `-` is the standard input. Shell completion: put
@@ -38,10 +51,12 @@ def main() -> None:
 
 for _command in (
     networks.check_, networks.fmt, networks.show, networks.compile_, networks.run,
+    profiling.profile,
     passes.apply_, passes.passes_, passes.places_, passes.diff_,
     spaces.sample, spaces.space_,
     training.train, training.eval_, training.crossval, training.probe_, training.recipes,
     searching.search, refining.measure_, refining.refine_,
+    speed.bench, speed.tune,
     data.data,
 ):  # fmt: skip
     main.add_command(_command)

@@ -81,6 +81,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 weights_option = click.option(
     "--weights", metavar="FILE", help="A safetensors file; without it, fresh weights."
 )
+device_option = click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True
+)
 seed_option = click.option("--seed", default=0, show_default=True, help="Seed of fresh weights.")
 
 

@@ -12,6 +12,7 @@ import click
 
 from xgraph.build import read_settings
 from xgraph.cli.common import (
+    device_option,
     file_argument,
     guarded,
     json_option,
@@ -23,12 +24,14 @@ from xgraph.cli.common import (
     show_diagnostics,
     weights_option,
 )
+from xgraph.cli.precision import calibration_of, precision_options, told_scores
 from xgraph.diagnostics import Diagnostic, DiagnosticError, Report
 from xgraph.ir.graph import Graph
 
 if TYPE_CHECKING:
     from xgraph.driver import Compiled
     from xgraph.optimize.network import Optimized
+    from xgraph.runtime import Signature
     from xgraph.space import Space
 
 
@@ -196,6 +199,11 @@ def show(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json:
 )  # fmt: skip
 @click.option("-O", "optimize", default="0", show_default=True, metavar="LEVEL",
               help="Optimise for inference: 0, 1, 2, or tidy,fold-norms,join-paths.")  # fmt: skip
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Samples at once that -O2 has in mind.")  # fmt: skip
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True,
+              help="Where they run, for -O2.")  # fmt: skip
+@precision_options
 @click.option("--no-verify", is_flag=True, help="Do not run the ONNX model against PyTorch.")
 @json_option
 @guarded
@@ -210,6 +218,11 @@ def compile_(
     opset: int | None,
     level: Any,
     optimize: str,
+    batch: int,
+    device: Any,
+    precision: Any,
+    max_error: float | None,
+    data: str | None,
     no_verify: bool,
     as_json: bool,
 ) -> None:
@@ -224,22 +237,32 @@ def compile_(
     stem = graph.name if file == "-" else Path(file).stem
     suffix = driver.SUFFIX[cast(driver.Target, target)]
     path = Path(stem + suffix) if out is None else named(out, "output")
+    rows = calibration_of(graph, target, precision, max_error, data, weights, seed, path)
     compiled = driver.compile(
         graph, target, path, weights=weights, seed=seed, opset=opset, level=level,
-        verify=not no_verify, optimize=optimize, observe=None if as_json else _tell_pass,
+        verify=not no_verify, optimize=optimize, batch=batch, device=device,
+        observe=None if as_json else _tell_pass, precision=precision, max_error=max_error,
+        calibration=rows.batches() if rows else None,
     )  # fmt: skip
+    scores = rows.scores(path) if rows else None
     if as_json:
-        told = {
+        told: dict[str, Any] = {
             "files": [str(path) for path in compiled.files],
             "difference": compiled.difference,
             "unverified": compiled.unverified,
         }
+        if compiled.reduced is not None:
+            told |= {"reduced": compiled.reduced.to_json(), "scores": scores}
         click.echo(json.dumps(told, indent=2))
     else:
         _tell(compiled)
+        if scores is not None:
+            click.echo(told_scores(scores))
 
 
 def _tell_pass(name: str, before: Optimized, after: Optimized) -> None:
+    if after is before:
+        return
     click.echo(f"{name}: {len(before.graph):,} nodes, now {len(after.graph):,}")
 
 
@@ -250,7 +273,11 @@ def _tell(compiled: Compiled) -> None:
         told = f"the model was not run against PyTorch: {compiled.unverified}"
         show_diagnostics([Diagnostic("not-compared", told, severity="warning")])
     if compiled.difference is not None:
-        click.echo(f"PyTorch and ONNX Runtime differ by {compiled.difference:.1e} at most")
+        where = "in float32, " if compiled.reduced else ""
+        apart = f"{compiled.difference:.1e} at most"
+        click.echo(f"{where}PyTorch and ONNX Runtime differ by {apart}")
+    if compiled.reduced is not None:
+        click.echo(compiled.reduced.render())
 
 
 @click.command()
@@ -265,7 +292,7 @@ def _tell(compiled: Compiled) -> None:
 @weights_option
 @seed_option
 @click.option("--backend", type=click.Choice(["onnx", "torch"]), default="onnx", show_default=True)
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@device_option
 @click.option("--resize", is_flag=True, help="Bring pictures to the size the network takes.")
 @json_option
 @guarded
@@ -287,8 +314,8 @@ def run(
     Example: xgraph run net.xg --input image=photo.png --resize
     """
     from xgraph import arrays, driver
-    from xgraph.backends.runtime import Session, signature
     from xgraph.files import keep, named
+    from xgraph.runtime import signature
     from xgraph.weights import INPUTS, metadata
 
     if out is not None and named(out, "output").suffix != ".npz":
@@ -300,8 +327,7 @@ def run(
                 " --backend torch are for a .xg"
             )
         network: Any = Path(file)
-        session = Session(network, device=device)
-        wanted, said = session.inputs, session.metadata
+        wanted, said = _of_model(network, device)
     else:
         network = read_graph(file, settings, limits)
         wanted = signature(driver.tensor_graph(network).inputs)
@@ -311,7 +337,10 @@ def run(
         read = [file] if isinstance(network, Path) else network.files
         keep(out, [*read, *arrays.input_files(inputs), *([weights] if weights is not None else [])])
     _warn_of_raw(said.get(INPUTS), file if weights is None else weights)
-    outputs = driver.run(network, given, weights=weights, seed=seed, backend=backend, device=device)
+    report = Report()
+    outputs = driver.run(network, given, weights=weights, seed=seed, backend=backend, device=device,
+                         report=report)  # fmt: skip
+    show_diagnostics(report)
     if out is not None:
         arrays.write_outputs(Path(out), outputs)
     if as_json:
@@ -321,6 +350,14 @@ def run(
         click.echo(f"wrote {out}")
     else:
         click.echo(arrays.summarise(outputs))
+
+
+def _of_model(path: Path, device: Any) -> tuple[Signature, dict[str, str]]:
+    """What a model takes, and what it says of itself; its memory is free again after."""
+    from xgraph.runtime import Session
+
+    session = Session(path, device=device)
+    return session.inputs, session.metadata
 
 
 def _warn_of_raw(said: str | None, origin: str) -> None:

@@ -351,12 +351,12 @@ def eval_(
         path = named(out, "output")
         from xgraph.files import keep
 
-        keep(path, [weights, *graph.files, *_data_files(str(data), recipe)])
+        keep(path, [weights, *graph.files, *data_files(str(data), recipe)])
         write_whole(path, text + "\n")
     click.echo(text if as_json else told_of(found, backend=backend, long=True))
 
 
-def _data_files(data: str, recipe: str | None) -> list[Path]:
+def data_files(data: str, recipe: str | None = None) -> list[Path]:
     """What a command reads besides the network and its weights."""
     where = Path(data)
     files = list(where.rglob("*")) if where.is_dir() else [where]
@@ -370,19 +370,25 @@ def _ready(
     """Weights, recipe, feed and split, checked against each other."""
     from xgraph import driver
     from xgraph.data import open_data
-    from xgraph.data.check import check_rows, check_shapes
-    from xgraph.data.feed import feed_of
-    from xgraph.train.run import stored_recipe
-    from xgraph.weights import metadata
+    from xgraph.train.evaluate import fed
 
     if data is None:
         raise click.UsageError("give --data")
     arrays = driver.initial_weights(driver.tensor_graph(graph), weights)
-    told = recipe_of(recipe, overrides)
+    told = recipe_of_weights(weights, recipe_of(recipe, overrides))
+    held = open_data(data).split(split)
+    return arrays, told, fed(graph, told, held, weights), held
+
+
+def recipe_of_weights(weights: str, told: Recipe) -> Recipe:
+    """A recipe with what weights say of how their inputs are made; a warning where nothing does."""
+    from xgraph.train.run import stored_recipe
+    from xgraph.weights import metadata
+
     stored = stored_recipe(metadata(Path(weights)), weights)
     if stored is not None:
-        told = told.model_copy(update={k: v for k, v in stored.items() if not getattr(told, k)})
-    elif not told.inputs:
+        return told.model_copy(update={k: v for k, v in stored.items() if not getattr(told, k)})
+    if not told.inputs:
         show_diagnostics(
             [
                 Diagnostic(
@@ -392,18 +398,7 @@ def _ready(
                 )
             ]
         )  # fmt: skip
-    opened = open_data(data)
-    held = opened.split(split)
-    feed = feed_of(graph, told, held)
-    unfitted = [p.name for p in feed.ports if not all(step.is_fitted for step in p.steps)]
-    if unfitted:
-        raise fail(
-            "not-fitted", f"`normalise` of `{unfitted[0]}` was measured on nothing yet",
-            origin=weights, help="give the `recipe.yaml` of the training: it holds the numbers",
-        )  # fmt: skip
-    check_shapes(feed, [held])
-    check_rows(feed, [held], leaks=False, learns=False)
-    return arrays, told, feed, held
+    return told
 
 
 def told_of(found: Evaluation, *, backend: str = "torch", long: bool = False) -> str:

@@ -8,6 +8,7 @@ scopes and points; a *tensor* graph has primitives only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, final
 
@@ -123,6 +124,15 @@ class Node:
         return f"<node {self.name} = {self.op.name}>"
 
 
+CHUNK, WORKERS, THREADS, CHANNELS_LAST = "chunk", "workers", "threads", "channels_last"
+META = {
+    "encoding": re.compile(".*", re.DOTALL),
+    **dict.fromkeys((CHUNK, WORKERS, THREADS), re.compile("[1-9][0-9]{0,8}")),
+    CHANNELS_LAST: re.compile("true"),
+}
+"""What `Graph.meta` may hold, and how it is spelt."""
+
+
 @final
 class Graph:
     """A network. See the module's docstring for what may be relied on."""
@@ -142,7 +152,8 @@ class Graph:
         self.digests: dict[str, str] = {}
         """What each block call held when it was built, by address; see `build.unbuild`."""
         self.meta: dict[str, str] = {}
-        """What is known of the network as a whole: its `encoding` in the space it is from."""
+        """What is known of the network as a whole: its `encoding` in the space it is from, and how
+        it is best run (`META`)."""
         self.source_text: str = ""
         self.files: tuple[str, ...] = ()
         """The files it was read from: of the network, and of what that uses."""

@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, get_args
 
 from xgraph.diagnostics import did_you_mean
-from xgraph.ir.graph import Graph, Level, Node, Value
+from xgraph.ir.graph import META, Graph, Level, Node, Value
 from xgraph.ir.invariants import problems
 from xgraph.ir.op import REQUIRED, Fault, OpSpec, OpTable
 from xgraph.ir.plain import Malformed, Plain, decode_map, need, only
@@ -47,11 +47,13 @@ def restore(data: Plain, ops: OpTable) -> Graph:
 
 def _meta(data: Data) -> dict[str, str]:
     meta = need(data.get("meta", {}), dict, "`meta`")
-    only(meta, ("encoding",), "what is known of a graph")
+    only(meta, tuple(META), "what is known of a graph")
     texts = {name: need(text, str, f"`{name}`") for name, text in meta.items()}
     for name, text in texts.items():
         if not text.isprintable():
             raise Malformed(f"`{name}` must be one line of text")
+        if not META[name].fullmatch(text):
+            raise Malformed(f"`{name}` cannot be {text!r}")
     return texts
 
 

@@ -83,9 +83,10 @@ def _infer_matmul(types: Types, a: Attrs) -> TensorType:
         raise Fault(
             f"`matmul` needs matrices of one rank: {shape(x)} and {shape(y)} are not", input=1
         )
-    if x.shape[-1] != y.shape[-2] or x.shape[:-2] != y.shape[:-2]:
+    batches = {x.batch, y.batch} - {1}
+    if x.shape[-1] != y.shape[-2] or x.features[:-2] != y.features[:-2] or len(batches) > 1:
         raise Fault(f"`matmul` cannot multiply {shape(x)} by {shape(y)}", input=1)
-    return x.with_shape(*x.shape[:-1], y.shape[-1])
+    return x.with_shape(*(batches or {1}), *x.features[:-1], y.shape[-1])
 
 
 def _matmul_macs(types: Types, outs: tuple[TensorType, ...], a: Attrs) -> Dim:

@@ -8,28 +8,66 @@ from xgraph.collector import paused
 from xgraph.diagnostics import did_you_mean, fail
 from xgraph.ir.graph import Graph
 from xgraph.ir.verify import verify_or_raise
+from xgraph.optimize.channels import channels_last
+from xgraph.optimize.chunk import chunk_batch
+from xgraph.optimize.constants import fold_constants
+from xgraph.optimize.costs import Costs
+from xgraph.optimize.layers import fold_concats
+from xgraph.optimize.layout import keep_blocks
 from xgraph.optimize.network import Optimized
 from xgraph.optimize.norms import fold_norms
 from xgraph.optimize.paths import join_paths
+from xgraph.optimize.pools import part_pools
+from xgraph.optimize.simplify import simplify
 from xgraph.optimize.tidy import tidy
 
-PASSES: dict[str, Callable[[Optimized], Optimized]] = {
-    "tidy": tidy,
-    "fold-norms": fold_norms,
+Pass = Callable[[Optimized], Optimized]
+Choice = Callable[[Optimized, Costs], Optimized]
+
+
+def _whatever_it_costs(each: Pass) -> Choice:
+    return lambda network, costs: each(network)
+
+
+PASSES: dict[str, Choice] = {
+    "tidy": _whatever_it_costs(tidy),
+    "simplify": _whatever_it_costs(simplify),
+    "fold-constants": _whatever_it_costs(fold_constants),
+    "fold-norms": _whatever_it_costs(fold_norms),
+    "fold-concats": _whatever_it_costs(fold_concats),
     "join-paths": join_paths,
+    "keep-blocks": keep_blocks,
+    "part-pools": part_pools,
+    "channels-last": channels_last,
+    "chunk-batch": chunk_batch,
 }
+"""Each pass; those that choose do so by what a machine is fast at."""
+_ALWAYS = ("tidy", "simplify", "fold-norms", "fold-concats")
 LEVELS = {
     "0": (),
-    "1": ("tidy", "fold-norms"),
-    "2": ("tidy", "fold-norms", "join-paths", "tidy"),
+    "1": (*_ALWAYS, "fold-constants", "tidy"),
+    "2": (
+        *_ALWAYS,
+        "join-paths",
+        "simplify",
+        "fold-constants",
+        "tidy",
+        "keep-blocks",
+        "part-pools",
+        "channels-last",
+        "chunk-batch",
+    ),
 }
 
 Observer = Callable[[str, Optimized, Optimized], None]
 """Told of each pass that ran, of what it was given, and of what it made."""
 
 
-def optimize(low: Graph, told: str = "2", observe: Observer | None = None) -> Optimized:
-    """A tensor-level graph after the passes of a level, or of a list of names.
+def optimize(
+    low: Graph, told: str = "2", observe: Observer | None = None, costs: Costs | None = None
+) -> Optimized:
+    """A tensor-level graph after the passes of a level, or of a list of names; where they choose,
+    by these costs.
 
     The result is for inference: batch normalisation uses its statistics, and dropout is gone.
     `DiagnosticError` for a name that is none.
@@ -37,7 +75,7 @@ def optimize(low: Graph, told: str = "2", observe: Observer | None = None) -> Op
     found = Optimized.of(low)
     for name in names(told):
         with paused():
-            made = PASSES[name](found)
+            made = PASSES[name](found, costs or Costs())
             verify_or_raise(made.graph, name)
         if observe is not None:
             observe(name, found, made)

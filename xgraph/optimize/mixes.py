@@ -1,6 +1,6 @@
-"""Where a network mixes streams: y_j = sum over i of g_ij x_i, every g_ij one number a sample, as
-cross-connections do; or y_j = sum over i of g_ij f_ij(x_i) with a layer f_ij for each pair, as
-cross-predictions do (Tissera et al., 2021, equations 6 and 3)."""
+"""Where a network mixes streams: y_j = sum over i of g_ij x_i, every g_ij one number, a sample's as
+in cross-connections or a parameter as in cross-stitch; or y_j = sum over i of g_ij f_ij(x_i) with a
+layer f_ij for each pair, as in cross-predictions (Tissera et al., 2021, equations 6 and 3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Mix:
     values: tuple[Value, ...]
     """x_i."""
     gates: tuple[tuple[Value, ...], ...]
-    """[i][j], each a vector of one number."""
+    """[i][j], each of one number."""
     layers: tuple[tuple[Node, ...], ...] | None
     """[i][j], all alike; None where there are none."""
     sums: tuple[Node, ...]
@@ -88,7 +88,7 @@ class _Finder:
         if not all(self._is_only(each.output) for each in shaped):
             return False
         gate = shaped[-1].inputs[0] if shaped else gate
-        if tuple(gate.type.features) != (1,):
+        if any(size != 1 for size in gate.type.features):
             return False
         found.values.append(value)
         found.gates.append(gate)

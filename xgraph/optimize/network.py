@@ -22,17 +22,15 @@ class Optimized:
     graph: Graph
     sources: Mapping[str, Source]
     """By address; over the parameters of the network as it was written."""
-    unread: Mapping[str, Param] = field(default_factory=dict)
-    """Parameters of that network that nothing here is made of: they count batches, or belong to
-    layers that no output needs."""
+    params: Mapping[str, Param] = field(default_factory=dict)
+    """Those of that network. Some may be of no use here: they count batches, or belong to layers
+    that no output needs."""
 
     @staticmethod
     def of(low: Graph) -> Optimized:
         """A network as it is."""
         params = dict(low.params())
-        read = {f"{node.address}.{param.name}" for node in low.live() for param in node.params}
-        unread = {a: p for a, p in params.items() if a not in read or p.kind == "counter"}
-        return Optimized(low, {address: Held(address) for address in params}, unread)
+        return Optimized(low, {address: Held(address) for address in params}, params)
 
     def weights(self, given: Mapping[str, Array]) -> Arrays:
         """Its weights, from those of the network as it was written."""
@@ -40,13 +38,18 @@ class Optimized:
 
     def undone(self, own: Mapping[str, Array]) -> Arrays:
         """Weights for the network as it was written, from its own."""
-        found: Arrays = {
-            name: np.zeros(param.shape, np.int64 if param.kind == "counter" else np.float32)
-            for name, param in self.unread.items()
-        }
+        found: Arrays = {name: _plain(param) for name, param in self.params.items()}
         for name, source in self.sources.items():
             source.undo(own[name], found)
         return found
+
+
+def _plain(param: Param) -> Array:
+    """What a parameter is that nothing tells: a variance 1, all else 0."""
+    if param.kind == "counter":
+        return np.zeros(param.shape, np.int64)
+    is_variance = param.kind == "statistic" and param.init.name == "ones"
+    return (np.ones if is_variance else np.zeros)(param.shape, np.float32)
 
 
 @final
@@ -59,20 +62,23 @@ class Maker:
         self.graph = Graph(old.graph.name, "tensor")
         self.graph.meta, self.graph.source_text = dict(old.graph.meta), old.graph.source_text
         self.values: dict[Value, Value] = {}
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[Node, dict[str, Source]] = {}
         self._addresses = {node.address for node in old.graph.nodes()}
 
-    def copy(self, node: Node) -> None:
+    def copy(self, node: Node) -> Node:
         """Take a node over as it is, with its parameters."""
         inputs = [self.values[v] for v in node.inputs]
         made = self.graph.add(
             node.op, inputs, node.resolved, ports=node.ports, address=node.address,
             scope=node.scope, span=node.span,
         )  # fmt: skip
-        for param in node.params:
-            address = f"{node.address}.{param.name}"
-            self._sources[address] = Held(address)
+        self._sources[made] = {p.name: Held(f"{node.address}.{p.name}") for p in node.params}
         self.values.update(zip(node.outputs, made.outputs, strict=True))
+        return made
+
+    def sources(self, node: Node) -> Mapping[str, Source]:
+        """What the parameters of a new node are made of, over those of the old network."""
+        return self._sources[node]
 
     def add(
         self,
@@ -93,8 +99,7 @@ class Maker:
         scope = None if is_joint else origin.scope
         node = self.graph.add(spec, inputs, attrs, address=address, scope=scope, span=origin.span)
         assert {p.name for p in node.params} == set(sources or {}), (node, sources)
-        for name, source in (sources or {}).items():
-            self._sources[f"{address}.{name}"] = source
+        self._sources[node] = dict(sources or {})
         return node.output
 
     def free(self, address: str) -> str:
@@ -115,8 +120,8 @@ class Maker:
             if node.id not in needed:
                 graph.erase(node)
         sources = {
-            address: self._sources[address].over(self.old.sources)
-            for address, _ in graph.params()
-            if address in self._sources
+            f"{node.address}.{name}": source.over(self.old.sources)
+            for node in graph.nodes()
+            for name, source in self._sources[node].items()
         }
-        return Optimized(graph, sources, self.old.unread)
+        return Optimized(graph, sources, self.old.params)

@@ -11,37 +11,45 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from xgraph.ir.graph import Graph, Node
+from xgraph.optimize.costs import Costs
 from xgraph.optimize.mixes import mixes
 from xgraph.optimize.network import Optimized
 from xgraph.optimize.routers import mixed
 from xgraph.optimize.rules import RULES, add_up
 from xgraph.optimize.strands import Strand, Strands, first_of
 
+Levels: TypeAlias = dict[tuple[int, Any], list[Node]]
+"""What is alike, by how deep it is."""
+_WIDTHS = {"conv": "filters", "linear": "units"}
 
-def join_paths(network: Optimized) -> Optimized:
-    """Join what can be read side by side without a copy."""
-    return _Joiner(network).run()
+
+def join_paths(network: Optimized, costs: Costs) -> Optimized:
+    """Join what takes less time so, copies that it needs included."""
+    if costs.joins == "never":
+        return network
+    return _Joiner(network, costs).run()
 
 
 @final
 class _Joiner:
-    def __init__(self, network: Optimized) -> None:
+    def __init__(self, network: Optimized, costs: Costs) -> None:
         self.old = network.graph
-        self.strands = Strands(network)
+        self.strands = Strands(network, costs)
 
     def run(self) -> Optimized:
         found = mixes(self.old)
         inside = {node for mix in found for node in mix.inside}
         of = {node: mix for mix in found for node in mix.sums}
-        levels: dict[tuple[Any, ...], list[Node]] = defaultdict(list)
+        levels: Levels = defaultdict(list)
         depths = _depths(self.old)
         for node in self.old.live():
             if node not in inside:
                 key = id(of[node]) if node in of else _likeness(node)
                 levels[depths[node], key].append(node)
+        levels = _widened(levels)
         order = sorted(levels, key=lambda level: (level[0], levels[level][0].id))
         for level in order:
             nodes = levels[level]
@@ -79,6 +87,19 @@ class _Joiner:
             self.strands.can_join(v.type) for node in nodes for v in (*node.inputs, *node.outputs)
         )
         return known and rule is not None and rule(self.strands, nodes)
+
+
+def _widened(levels: Levels) -> Levels:
+    """With layers that read one value, and differ but in their width, at one level."""
+    found: Levels = defaultdict(list)
+    for (depth, key), nodes in levels.items():
+        node = nodes[0]
+        width = _WIDTHS.get(node.op.name)
+        if len(nodes) == 1 and width is not None:
+            attrs = tuple((k, v) for k, v in node.resolved.items() if k != width)
+            key = (node.op.name, node.inputs[0], attrs)
+        found[depth, key] += nodes
+    return found
 
 
 def _depths(graph: Graph) -> dict[Node, int]:

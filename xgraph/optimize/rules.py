@@ -31,11 +31,15 @@ def params_of(nodes: Sequence[Node]) -> dict[str, Source]:
     return found
 
 
-def _wholes(strands: Strands, nodes: Sequence[Node]) -> list[Value] | None:
-    """What is read, input by input; None where one is not side by side."""
+def _wholes(
+    strands: Strands, nodes: Sequence[Node], saved: float | None = None
+) -> list[Value] | None:
+    """What is read, input by input; None where one is not side by side, and bringing it so takes
+    longer than is saved: the calls of all nodes but one, if nothing else is told."""
     found = []
+    told = (len(nodes) - 1) * strands.costs.call if saved is None else saved
     for values in zip(*(node.inputs for node in nodes), strict=True):
-        whole = strands.side_by_side(values)
+        whole = strands.side_by_side(values, told)
         if whole is None:
             return None
         found.append(whole)
@@ -45,6 +49,16 @@ def _wholes(strands: Strands, nodes: Sequence[Node]) -> list[Value] | None:
 def _is_shared(strands: Strands, nodes: Sequence[Node]) -> bool:
     """Whether all read one value."""
     return len({strands.strand(node.inputs[0]) for node in nodes}) == 1
+
+
+def _pays_wider(strands: Strands, nodes: Sequence[Node]) -> bool:
+    """Whether one layer for several of one value saves more than its output takes to be cut; those
+    of one width are likely to be read side by side."""
+    if len({node.output.type for node in nodes}) == 1:
+        return True
+    made = sum(count_of(node.output.type) for node in nodes)
+    read = count_of(nodes[0].inputs[0].type)
+    return (len(nodes) - 1) * strands.costs.copy(read) > strands.costs.copy(made)
 
 
 def _elementwise(strands: Strands, nodes: Sequence[Node]) -> bool:
@@ -61,12 +75,13 @@ def _gated(strands: Strands, nodes: Sequence[Node]) -> bool:
     """Values times a number each, or one value times all of these."""
     is_shared, value = _is_shared(strands, nodes), nodes[0].inputs[0]
     count, size = (1 if is_shared else len(nodes)), count_of(value.type)
+    saved = (len(nodes) - 1) * strands.costs.call
     values = (
         strands.value(value)
         if is_shared
-        else strands.side_by_side([node.inputs[0] for node in nodes])
+        else strands.side_by_side([node.inputs[0] for node in nodes], saved)
     )
-    gates = strands.side_by_side([node.inputs[1] for node in nodes])
+    gates = strands.side_by_side([node.inputs[1] for node in nodes], saved)
     if values is None or gates is None:
         return False
     rows = strands.add(nodes, "reshape", [values], {"shape": (count, size)})
@@ -126,9 +141,12 @@ def _norm(strands: Strands, nodes: Sequence[Node]) -> bool:
 def _conv(strands: Strands, nodes: Sequence[Node]) -> bool:
     node, attrs = nodes[0], nodes[0].resolved
     if _is_shared(strands, nodes) and attrs.groups == 1:
+        if not _pays_wider(strands, nodes):
+            return False
         wholes, groups = [strands.value(node.inputs[0])], 1
     else:
-        found = _wholes(strands, nodes)
+        saved = strands.costs.saved(nodes) if attrs.groups == 1 else None
+        found = _wholes(strands, nodes, saved)
         if found is None:
             return False
         wholes, groups = found, attrs.groups * len(nodes)
@@ -145,10 +163,14 @@ def _linear(strands: Strands, nodes: Sequence[Node]) -> bool:
     count, (units, features) = len(nodes), node.params[0].shape
     params = params_of(nodes)
     if _is_shared(strands, nodes):
+        if not _pays_wider(strands, nodes):
+            return False
         wholes = [strands.value(node.inputs[0])]
     else:
-        found = _wholes(strands, nodes)
-        if found is None or count * units * count * features > DENSE:
+        if count * units * count * features > DENSE:
+            return False
+        found = _wholes(strands, nodes, strands.costs.saved(nodes))
+        if found is None:
             return False
         wholes = found
         blocks = tuple(Held(f"{node.address}.weight") for node in nodes)
@@ -164,7 +186,7 @@ def add_up(strands: Strands, node: Node) -> bool:
     count = len(node.inputs)
     if count < 2 or len(types) > 1 or not strands.can_join(node.output.type):
         return False
-    whole = strands.side_by_side(node.inputs)
+    whole = strands.side_by_side(node.inputs, (count - 1) * strands.costs.call)
     if whole is None:
         return False
     shape = (count, *node.output.type.features)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -27,9 +28,39 @@ class Source(ABC):
     @abstractmethod
     def undo(self, value: Array, found: Arrays) -> None: ...
 
-    @abstractmethod
     def over(self, earlier: Mapping[str, Source]) -> Source:
         """The same over what the parameters it reads are made of."""
+        parts = {each.name: _over(getattr(self, each.name), earlier) for each in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **parts)  # type: ignore[type-var]
+
+    @cached_property
+    def depth(self) -> int:
+        """How many expressions stand within each other."""
+        parts = (getattr(self, each.name) for each in fields(self))  # type: ignore[arg-type]
+        return 1 + max((_depth(part) for part in parts), default=0)
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether `undo` finds parameters for any value, not only for what can be made of some."""
+        return all(_takes_all(getattr(self, each.name)) for each in fields(self))  # type: ignore[arg-type]
+
+
+def _over(part: Any, earlier: Mapping[str, Source]) -> Any:
+    if isinstance(part, (Source, Norm)):
+        return part.over(earlier)
+    return tuple(_over(each, earlier) for each in part) if isinstance(part, tuple) else part
+
+
+def _depth(part: Any) -> int:
+    if isinstance(part, (Source, Norm)):
+        return part.depth
+    return max(map(_depth, part), default=0) if isinstance(part, tuple) else 0
+
+
+def _takes_all(part: Any) -> bool:
+    if isinstance(part, (Source, Norm)):
+        return part.takes_all
+    return all(map(_takes_all, part)) if isinstance(part, tuple) else True
 
 
 @final
@@ -59,8 +90,9 @@ class Zeros(Source):
 
     def undo(self, value: Array, found: Arrays) -> None: ...
 
-    def over(self, earlier: Mapping[str, Source]) -> Source:
-        return self
+    @property
+    def takes_all(self) -> bool:
+        return False
 
 
 @final
@@ -80,9 +112,6 @@ class Joined(Source):
         for part, piece in zip(self.parts, np.split(value, ends, self.axis), strict=True):
             part.undo(piece, found)
 
-    def over(self, earlier: Mapping[str, Source]) -> Source:
-        return Joined(tuple(part.over(earlier) for part in self.parts), self.sizes, self.axis)
-
 
 @final
 @dataclass(frozen=True)
@@ -96,9 +125,6 @@ class Column(Source):
 
     def undo(self, value: Array, found: Arrays) -> None:
         self.vector.undo(value[:, 0], found)
-
-    def over(self, earlier: Mapping[str, Source]) -> Source:
-        return Column(self.vector.over(earlier))
 
 
 @final
@@ -120,15 +146,16 @@ class Diagonal(Source):
         for block, part in zip(self._blocks(value), self.parts, strict=True):
             part.undo(block, found)
 
+    @property
+    def takes_all(self) -> bool:
+        return len(self.parts) == 1 and self.parts[0].takes_all
+
     def _blocks(self, whole: Array) -> list[Array]:
         found, row, column = [], 0, 0
         for rows, columns in self.shapes:
             found.append(whole[row : row + rows, column : column + columns])
             row, column = row + rows, column + columns
         return found
-
-    def over(self, earlier: Mapping[str, Source]) -> Source:
-        return Diagonal(tuple(part.over(earlier) for part in self.parts), self.shapes)
 
 
 @final
@@ -152,40 +179,49 @@ class Norm:
         return found if self.bias is None else found + self.bias.made(given)
 
     def over(self, earlier: Mapping[str, Source]) -> Norm:
-        def moved(source: Source | None) -> Source | None:
-            return None if source is None else source.over(earlier)
+        return replace(
+            self, **{each.name: _over(getattr(self, each.name), earlier) for each in fields(self)}
+        )
 
-        return Norm(self.mean.over(earlier), self.var.over(earlier), moved(self.weight),
-                    moved(self.bias), self.eps)  # fmt: skip
+    @property
+    def takes_all(self) -> bool:
+        return all(_takes_all(getattr(self, each.name)) for each in fields(self))
+
+    @property
+    def depth(self) -> int:
+        return max(_depth(getattr(self, each.name)) for each in fields(self))
 
     def be_plain(self, shift: Array, found: Arrays) -> None:
         """Parameters with which it adds `shift` and does nothing else."""
         self.mean.undo(-shift, found)
-        self.var.undo(np.full_like(shift, 1 - self.eps), found)
-        if self.weight is not None:
-            self.weight.undo(np.ones_like(shift), found)
+        self.be_unit(len(shift), found)
         if self.bias is not None:
             self.bias.undo(np.zeros_like(shift), found)
+
+    def be_unit(self, size: int, found: Arrays) -> None:
+        """Parameters with which it multiplies by 1."""
+        ones = np.ones(size, np.float32)
+        self.var.undo(ones * (1 - self.eps), found)
+        if self.weight is not None:
+            self.weight.undo(ones, found)
 
 
 @final
 @dataclass(frozen=True)
 class NormedWeight(Source):
-    """The weight of a layer with the normalisation behind it in it; outputs are its first axis."""
+    """The weight of a layer with the normalisation behind it in it; `axis` is that of outputs."""
 
     weight: Source
     norm: Norm
+    axis: int = 0
 
     def made(self, given: Mapping[str, Array]) -> Array:
         weight = self.weight.made(given)
-        factor = self.norm.factor(given).reshape(-1, *(1,) * (weight.ndim - 1))
-        return (weight * factor).astype(np.float32)
+        return (weight * along(self.norm.factor(given), self.axis, weight.ndim)).astype(np.float32)
 
     def undo(self, value: Array, found: Arrays) -> None:
         self.weight.undo(value, found)
-
-    def over(self, earlier: Mapping[str, Source]) -> Source:
-        return NormedWeight(self.weight.over(earlier), self.norm.over(earlier))
+        self.norm.be_unit(value.shape[self.axis], found)
 
 
 @final
@@ -201,10 +237,70 @@ class NormedBias(Source):
         return self.norm.shift(given, before).astype(np.float32)
 
     def undo(self, value: Array, found: Arrays) -> None:
-        self.norm.be_plain(value, found)
+        before = np.zeros_like(value)
         if self.bias is not None:
-            self.bias.undo(np.zeros_like(value), found)
+            self.bias.undo(before, found)
+            before = self.bias.made(found)
+        self.norm.be_plain(value - before, found)
 
-    def over(self, earlier: Mapping[str, Source]) -> Source:
-        bias = None if self.bias is None else self.bias.over(earlier)
-        return NormedBias(bias, self.norm.over(earlier))
+    @property
+    def takes_all(self) -> bool:
+        return self.norm.takes_all
+
+
+@final
+@dataclass(frozen=True)
+class InNormedWeight(Source):
+    """The weight of a layer with the normalisation before it in it; inputs are its second axis,
+    parted into groups, and `each` of them in a row are of one channel."""
+
+    weight: Source
+    norm: Norm
+    groups: int = 1
+    each: int = 1
+
+    def made(self, given: Mapping[str, Array]) -> Array:
+        weight = self.weight.made(given)
+        factor = _by_input(self.norm.factor(given), weight, self.groups, self.each)
+        return (weight * factor).astype(np.float32)
+
+    def undo(self, value: Array, found: Arrays) -> None:
+        self.weight.undo(value, found)
+        size = self.groups * value.shape[1] // self.each
+        self.norm.be_plain(np.zeros(size, np.float32), found)
+
+
+@final
+@dataclass(frozen=True)
+class InNormedBias(Source):
+    """The bias of that layer."""
+
+    bias: Source
+    weight: Source
+    norm: Norm
+    groups: int = 1
+    each: int = 1
+
+    def made(self, given: Mapping[str, Array]) -> Array:
+        weight = self.weight.made(given).astype(np.float64)
+        shift = _by_input(self.norm.shift(given, 0.0), weight, self.groups, self.each)
+        found = self.bias.made(given) + (weight * shift).reshape(len(weight), -1).sum(1)
+        return np.asarray(found, np.float32)
+
+    def undo(self, value: Array, found: Arrays) -> None:
+        self.bias.undo(value, found)
+
+    @property
+    def takes_all(self) -> bool:
+        return self.bias.takes_all
+
+
+def along(vector: Array, axis: int, rank: int) -> Array:
+    """A vector as a tensor of so many axes, along one of them."""
+    return vector.reshape(*(1,) * axis, -1, *(1,) * (rank - axis - 1))
+
+
+def _by_input(vector: Array, weight: Array, groups: int, each: int) -> Array:
+    """A number a channel, as the weight of a layer has its inputs."""
+    rows = np.repeat(vector, each).reshape(groups, -1).repeat(len(weight) // groups, axis=0)
+    return rows.reshape(*rows.shape, *(1,) * (weight.ndim - 2))

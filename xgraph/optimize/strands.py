@@ -10,11 +10,9 @@ from typing import Any, final
 from xgraph.ir.graph import Node, Value
 from xgraph.ir.op import OpSpec
 from xgraph.ir.types import Axis, TensorType
+from xgraph.optimize.costs import Costs
 from xgraph.optimize.network import Maker, Optimized
 from xgraph.optimize.sources import Source
-
-_COPIED = 2**13
-"""So many numbers of a sample are brought side by side, if that makes one operation of several."""
 
 
 @final
@@ -31,8 +29,8 @@ class Strand:
 class Strands:
     """Makes the graph of `join-paths`: knows of each old value where it is now."""
 
-    def __init__(self, network: Optimized) -> None:
-        self.maker = Maker(network)
+    def __init__(self, network: Optimized, costs: Costs) -> None:
+        self.maker, self.costs = Maker(network), costs
         nodes = network.graph.nodes()
         self._names = {n.attrs.axis for n in nodes if n.op.name == "each_in"}
         self._strands: dict[Value, Strand] = {}
@@ -68,12 +66,16 @@ class Strands:
         ends = {"start": strand.first, "stop": strand.first + strand.size, "axis": 0}
         return self.maker.add("slice", [strand.whole], ends, origin)
 
-    def side_by_side(self, values: Sequence[Value]) -> Value | None:
-        """The whole that is just these values in their order; None where it would be a copy that
-        costs more than it spares."""
+    def side_by_side(self, values: Sequence[Value], saved: float) -> Value | None:
+        """The whole that is just these values in their order; None where bringing them side by
+        side takes longer than is saved by it, or leaving them so loses more than cutting takes."""
+        if not all(self.can_join(value.type) for value in values):
+            return None
+        copy = self.costs.copy(sum(count_of(value.type) for value in values))
         found = self._as_they_are(values)
-        known = all(self.can_join(value.type) for value in values)
-        if found is None and known and sum(count_of(value.type) for value in values) <= _COPIED:
+        if saved < (-copy if found else copy):
+            return None
+        if found is None:
             parts = [self.value(value) for value in values]
             found = self.maker.add("concat", parts, {"axis": 0}, values[0].node)
             first = 0

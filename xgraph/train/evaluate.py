@@ -8,9 +8,12 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from xgraph.data.feed import Feed, Target, all_batches
+from xgraph.data.check import check_rows, check_shapes
+from xgraph.data.feed import Feed, Target, all_batches, feed_of
 from xgraph.data.split import Split
+from xgraph.diagnostics import fail
 from xgraph.ir.graph import Graph
+from xgraph.recipe.model import Recipe
 from xgraph.train.fit import running
 
 Array = np.ndarray[Any, Any]
@@ -63,6 +66,21 @@ class Evaluation:
         }
 
 
+def fed(graph: Graph, recipe: Recipe, split: Split, origin: str, *, targets: bool = True) -> Feed:
+    """How a split feeds a network whose weights, of `origin`, are trained; `DiagnosticError` lists
+    what does not fit."""
+    feed = feed_of(graph, recipe, split, targets=targets)
+    unfitted = [p.name for p in feed.ports if not all(step.is_fitted for step in p.steps)]
+    if unfitted:
+        raise fail(
+            "not-fitted", f"`normalise` of `{unfitted[0]}` was measured on nothing yet",
+            origin=origin, help="give the `recipe.yaml` of the training: it holds the numbers",
+        )  # fmt: skip
+    check_shapes(feed, [split])
+    check_rows(feed, [split], leaks=False, learns=False)
+    return feed
+
+
 def evaluate(
     graph: Graph,
     weights: Mapping[str, Array],
@@ -90,7 +108,7 @@ def runner(
     arrays = driver.initial_weights(low, dict(weights))
     if backend == "onnx":
         from xgraph.backends.onnx import to_onnx
-        from xgraph.backends.runtime import Session
+        from xgraph.runtime import Session
 
         driver.require("onnx")
         session = Session(to_onnx(low, arrays).SerializeToString())

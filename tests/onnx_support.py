@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from xgraph.backends.onnx import check, to_onnx
-from xgraph.backends.runtime import Session
 from xgraph.ir.graph import Graph, Value
 from xgraph.ir.types import Dim, evaluate, symbol
 from xgraph.ops import OPS
 from xgraph.passes import lower
+from xgraph.runtime import Session
 
 Array = npt.NDArray[Any]
 N, T, U = symbol("N"), symbol("T"), symbol("U")

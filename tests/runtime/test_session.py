@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from onnx_support import Array, Net, T, random_weights
 
-from xgraph.backends import runtime
 from xgraph.backends.onnx import save, to_onnx
-from xgraph.backends.runtime import Session, check_inputs, signature
 from xgraph.diagnostics import DiagnosticError
+from xgraph.runtime import Session, check_inputs, signature
+from xgraph.runtime.bound import Bound
 
 ort = pytest.importorskip("onnxruntime")
 
@@ -201,8 +201,11 @@ def test_values_are_bound_to_the_device() -> None:
     """The path taken on a GPU, in the CPU's memory."""
     session = Session(model(), threads=1)
     wanted = session.run(inputs())
-    (found,) = runtime._run_bound(session._session, ["positive"], inputs(), "cpu")
-    np.testing.assert_array_equal(found, wanted["positive"])
+    outputs = {"sum": ("float32", None), "positive": ("float32", (2, 4, 3))}
+    bound = Bound(session._session, "cpu", inputs(), outputs)
+    for _ in range(2):
+        for name, found in zip(outputs, bound.run(inputs()), strict=True):
+            np.testing.assert_array_equal(found, wanted[name])
 
 
 # ----------------------------------------------------------------------------- checking inputs

@@ -1,0 +1,95 @@
+"""`xgraph bench`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from xgraph import lower
+from xgraph.bench.rows import EAGER, ROWS, SLOW, Case
+from xgraph.build import build_source
+from xgraph.cli import main
+from xgraph.source import Source
+from xgraph.timing import interleaved
+from xgraph.weights import initialise
+
+NET = """network small
+modality image: [3, 8, 8]
+superlayer path[2](image) { conv(4, 3) -> bn -> relu -> globalavgpool -> linear(5) }
+route cc path[*].in with hidden = 4
+output logits = mean(path[*])
+"""
+NET = NET.replace("route cc path[*].in with hidden = 4\n", "")
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes how long does not matter here."""
+    for name in ("timing.REST", "timing._TURN", "tune.choose._SECONDS", "tune.choose._FINAL"):
+        monkeypatch.setattr(f"xgraph.{name}", 1e-4)
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    (tmp_path / "small.xg").write_text(NET)
+    return tmp_path / "small.xg"
+
+
+def run(*args: object, code: int = 0) -> str:
+    result = CliRunner().invoke(main, ["bench", *map(str, args)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_a_table(net: Path) -> None:
+    told = run(net, "--batch", 3, "--seconds", 0.01)
+    quick = [row for row in ROWS if row not in SLOW]
+    assert [told.count(f"| {row} ") for row in quick] == [1] * len(quick)
+
+
+def test_json(net: Path) -> None:
+    told = json.loads(run(net, "--batch", 2, "--seconds", 0.01, "--json"))
+    assert told["peak"] > 0
+    assert {figure["batch"] for figure in told["figures"]} == {2}
+    assert next(f for f in told["figures"] if f["row"] == EAGER)["speed"] == 1
+
+
+def test_rows_compute_the_same() -> None:
+    low = lower(build_source(Source("<test>", NET)))
+    case = Case(low, initialise(low, 0), 4)
+    found = {row: ROWS[row](case).run() for row in ROWS if row not in SLOW}
+    plain = {r: np.asarray(*v.values() if isinstance(v, dict) else [v]) for r, v in found.items()}
+    for row, value in plain.items():
+        assert np.allclose(value, plain[EAGER], atol=1e-5), row
+
+
+@pytest.mark.long
+def test_compiled_rows(net: Path) -> None:
+    told = run(net, "--batch", 2, "--seconds", 0.01, "--compile")
+    assert all(f"| {row} " in told for row in ROWS)
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [(("--batch", 0), "--batch"), (("--seconds", 0), "--seconds"), (("--device", "tpu"), "tpu")],
+)
+def test_mistakes(net: Path, args: tuple[object, ...], told: str) -> None:
+    assert told in run(net, *args, code=2)
+
+
+def test_times_are_of_each() -> None:
+    import time
+
+    found = interleaved({"a": lambda: time.sleep(0.02), "b": lambda: None}, 0.05, rest=0.0)
+    assert found["a"] > 0.015 > 100 * found["b"]
+
+
+def test_a_device_that_is_not_there(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "device-unavailable" in run(net, "--device", "cuda", code=1)

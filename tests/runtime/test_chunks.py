@@ -1,0 +1,80 @@
+"""Batches in parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xgraph import lower, parse
+from xgraph.backends.onnx import to_onnx
+from xgraph.build import build_source
+from xgraph.diagnostics import DiagnosticError
+from xgraph.optimize.costs import Costs
+from xgraph.optimize.levels import optimize
+from xgraph.runtime import Plan, Session
+from xgraph.samples import sample_inputs
+from xgraph.source import Source
+from xgraph.weights import initialise
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+@pytest.fixture(scope="module")
+def low():  # type: ignore[no-untyped-def]
+    return lower(parse(EXAMPLES / "avmnist_mfas.xg"))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7])
+@pytest.mark.parametrize(
+    "plan", [{"chunk": 2}, {"workers": 2}, {"workers": 3, "chunk": 2}, {"chunk": 100}]
+)
+def test_outputs_stay_in_order(low, plan, batch: int) -> None:  # type: ignore[no-untyped-def]
+    model = to_onnx(low, initialise(low, 0)).SerializeToString()
+    inputs = sample_inputs(low, batch, 0)
+    wanted = Session(model, threads=1).run(inputs)
+    found = Session(model, threads=1, **plan).run(inputs)
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert np.allclose(found[name], value, atol=1e-6), name
+
+
+def test_a_model_says_how(low) -> None:  # type: ignore[no-untyped-def]
+    made = optimize(low, "chunk-batch", costs=Costs(chunk=4))
+    session = Session(to_onnx(made.graph, initialise(low, 0)).SerializeToString())
+    assert session.plan == Plan(chunk=4)
+    assert Session(
+        to_onnx(made.graph, initialise(low, 0)).SerializeToString(), threads=1
+    ).plan == Plan(1)
+
+
+@pytest.mark.parametrize("told", ["0", "-1", "x", "", "9" * 30])
+def test_a_model_that_says_nonsense(low, told: str) -> None:  # type: ignore[no-untyped-def]
+    model = to_onnx(low, initialise(low, 0))
+    model.metadata_props.add(key="xgraph.chunk", value=told)
+    assert Session(model.SerializeToString()).plan == Plan()
+
+
+def test_a_batch_that_is_not_first() -> None:
+    low = lower(build_source(Source("<test>", "network n\nmodality x: [4]\noutput y = x")))
+    model = to_onnx(low, initialise(low, 0))
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "M"
+    with pytest.raises(DiagnosticError, match="cannot run a batch in parts"):
+        Session(model.SerializeToString(), threads=1, chunk=2)
+
+
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [({"chunk": 0}, "1 or more"), ({"workers": 0}, "1 or more"), ({"threads": 0}, "1 or more"),
+     ({"chunk": 1.5}, "is an integer")],
+)  # fmt: skip
+def test_mistakes(low, plan, told: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(DiagnosticError, match=told):
+        Session(to_onnx(low, initialise(low, 0)).SerializeToString(), **plan)
+
+
+def test_shares() -> None:
+    assert [Plan(workers=2).size(n) for n in (1, 2, 7)] == [1, 1, 4]
+    assert [Plan(workers=2, chunk=3).size(n) for n in (1, 4, 100)] == [1, 2, 3]
+    assert str(Plan(1, 2, 8)) == "2 at once, chunks of 8, 1 thread"

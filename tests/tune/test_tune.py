@@ -1,0 +1,144 @@
+"""Costs are measured, kept, and read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import xgraph
+from xgraph import driver
+from xgraph.build import build_source
+from xgraph.cli import main
+from xgraph.diagnostics import DiagnosticError
+from xgraph.optimize.costs import Case, Target
+from xgraph.report import live_cost
+from xgraph.source import Source
+from xgraph.tune.cases import grid
+from xgraph.tune.choose import choose
+from xgraph.tune.measure import apart, joined
+from xgraph.tune.store import costs, keep, keep_choice, kept, known, path_of
+from xgraph.weights import initialise
+
+TWO = """network two
+modality a: [3, 8, 8]
+modality b: [3, 8, 8]
+superlayer p(a) { conv(4, 3) }
+superlayer q(b) { conv(4, 3) }
+output y = add(p, q)
+"""
+CASE = Case("conv", 2, 3, 4, (3, 3), (8, 8), 8)
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes how long does not matter here."""
+    for name in ("timing.REST", "timing._TURN", "tune.choose._SECONDS", "tune.choose._FINAL"):
+        monkeypatch.setattr(f"xgraph.{name}", 1e-4)
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XGRAPH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("target", ["onnx", "torch"])
+def test_what_comes_with_xgraph(target: Target) -> None:
+    found = costs(target, 8)
+    assert (found.batch, found.call > 0, found.byte > 0) == (8, True, True)
+    assert {case.op for case in found.cases} == {"conv", "linear"}
+
+
+def test_what_is_kept_is_read() -> None:
+    keep("onnx", 1e-6, 1e-9, {CASE: (1e-3, 2e-3)})
+    found = costs("onnx", 4)
+    assert (found.call, found.byte, found.batch) == (1e-6, 1e-9, 4)
+    assert found.cases == known("onnx") == {CASE: (1e-3, 2e-3)}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"call": 1, "cases": [[1]]}'])
+def test_a_file_that_is_none(text: str) -> None:
+    path = keep("onnx", 1e-6, 1e-9, {})
+    path.write_text(text)
+    with pytest.raises(DiagnosticError, match="cannot be read"):
+        costs("onnx", 1)
+
+
+@pytest.mark.parametrize("target", ["onnx", "torch"])
+def test_a_network_is_measured(target: Target, tmp_path: Path) -> None:
+    (tmp_path / "two.xg").write_text(TWO)
+    keep(target, 1, 1, {CASE: (5.0, 6.0)})
+    told = CliRunner().invoke(
+        main, ["tune", str(tmp_path / "two.xg"), "--target", target, "--batch", "2"]
+    )
+    assert told.exit_code == 0, told.output
+    assert "1 cases measured" in told.output
+    assert f"two.xg on {target}, batch 2: " in told.output
+    found = known(target)
+    assert found[CASE] == (5.0, 6.0)
+    (new,) = found.keys() - {CASE}
+    assert new.batch == 2
+    assert all(0 < seconds < 1 for seconds in found[new])
+    assert json.loads(path_of(target).read_text())["call"] < 1
+
+
+@pytest.mark.parametrize("case", [case for case in grid() if case.batch == 1][::7])
+def test_every_case_of_the_grid_is_two_networks(case: Case) -> None:
+    """As many multiply-accumulates, but where a matrix has blocks of zeros."""
+    more = case.count if case.op == "linear" else 1
+    for text, factor in ((joined(case), more), (apart(case), 1)):
+        low = driver.tensor_graph(build_source(Source("<case>", text)))
+        assert live_cost(low).macs == factor * case.macs
+
+
+def test_what_is_fastest_is_kept(tmp_path: Path) -> None:
+    """And made by `-O2` of this network on that batch alone."""
+    (tmp_path / "two.xg").write_text(TWO)
+    low = driver.tensor_graph(xgraph.parse(tmp_path / "two.xg"))
+    chosen = replace(costs("torch", 4), joins="never", channels_last=True, chunk=2)
+    keep_choice(low, chosen)
+    assert kept(low, "torch", 4) == chosen
+    assert kept(low, "torch", 5) is None
+    assert kept(low, "onnx", 4) is None
+    made = driver.optimized(low, "2", "torch", batch=4).graph
+    assert made.meta == {"chunk": "2", "channels_last": "true"}
+    assert driver.optimized(low, "2", "torch", batch=5).graph.meta == {}
+    assert driver.optimized(low, "1", "torch", batch=4).graph.meta == {}
+
+
+@pytest.mark.parametrize(
+    "value", ["[]", '{"D": 1}', '{"D": {"4": 1}}', '{"D": {"4": {"joins": "x"}}}', "x"]
+)
+def test_choices_that_are_none(value: str, tmp_path: Path) -> None:
+    (tmp_path / "two.xg").write_text(TWO)
+    low = driver.tensor_graph(xgraph.parse(tmp_path / "two.xg"))
+    path = keep_choice(low, costs("torch", 4))
+    (digest,) = json.loads(path.read_text())
+    path.write_text(value.replace("D", digest))
+    with pytest.raises(DiagnosticError, match="cannot be read"):
+        kept(low, "torch", 4)
+
+
+@pytest.mark.parametrize("target", ["onnx", "torch"])
+def test_something_is_chosen(target: Target) -> None:
+    low = driver.tensor_graph(build_source(Source("<two>", TWO)))
+    chosen = choose(low, initialise(low, 0), costs(target, 9))
+    assert (chosen.target, chosen.batch) == (target, 9)
+    assert chosen.chunk in (None, 4)
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XGRAPH_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(DiagnosticError):
+        keep("onnx", 1e-6, 1e-9, {})
+
+
+def test_a_file_that_is_not_text() -> None:
+    path = keep("onnx", 1e-6, 1e-9, {})
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DiagnosticError):
+        costs("onnx", 1)

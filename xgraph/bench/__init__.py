@@ -1,0 +1,1 @@
+"""How fast a network runs, as xgraph compiles it and beside the alternatives, in one process."""

@@ -1,0 +1,90 @@
+"""Rows run in turns, and the table of their times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+from xgraph.bench.rows import EAGER, ROWS, Case
+from xgraph.ir.graph import Graph
+from xgraph.ir.types import Expr
+from xgraph.optimize.sources import Arrays
+from xgraph.report import live_cost
+from xgraph.timing import interleaved
+
+_PRODUCT = 1536
+"""Rows and columns of the matrices by whose product the machine's rate is told."""
+
+
+@final
+@dataclass(frozen=True)
+class Figure:
+    """One row at one batch."""
+
+    batch: int
+    row: str
+    seconds: float
+    """The median."""
+    speed: float
+    """As a multiple of PyTorch's, as the network is written."""
+    note: str
+    """How it runs."""
+    rate: float | None
+    """Floating-point operations a second, of those that the network as written takes; None where
+    open axes leave them unknown."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def figures(
+    low: Graph,
+    weights: Arrays,
+    batches: Iterable[int],
+    rows: Iterable[str],
+    seconds: float,
+    device: Any = "cpu",
+) -> Iterator[list[Figure]]:
+    """Of a tensor-level network, batch by batch; each row is timed for about so many seconds."""
+    chosen = dict.fromkeys((EAGER, *rows))
+    macs = live_cost(low).macs
+    for batch in batches:
+        case = Case(low, weights, batch, device)
+        made = {label: ROWS[label](case) for label in chosen}
+        runs = {label: one.run for label, one in made.items()}
+        times = interleaved(runs, seconds * len(runs))
+        work = None if isinstance(macs, Expr) else 2 * macs * batch
+        yield [
+            Figure(batch, label, each, times[EAGER] / each, made[label].note, work and work / each)
+            for label, each in times.items()
+        ]
+
+
+def peak(device: str = "cpu") -> float:
+    """Floating-point operations a second of a large product of matrices in PyTorch, the best of
+    several."""
+    import torch
+
+    a = torch.rand(_PRODUCT, _PRODUCT, device=device)
+    best = float("inf")
+    for _ in range(24):
+        start = time.perf_counter()
+        a @ a
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return 2 * _PRODUCT**3 / best
+
+
+def table(found: Iterable[Figure], peak: float) -> str:
+    """As Markdown."""
+    lines = ["| batch | run by | ms | speed | of peak |", "|---:|---|---:|---:|---:|"]
+    for one in found:
+        told = f"{one.row} ({one.note})" if one.note else one.row
+        share = "" if one.rate is None else f"{one.rate / peak:.0%}"
+        lines.append(
+            f"| {one.batch} | {told} | {one.seconds * 1e3:.2f} | {one.speed:.2f} | {share} |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,134 @@
+"""The commands that measure: tune, bench."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xgraph.cli.common import (
+    device_option,
+    file_argument,
+    guarded,
+    json_option,
+    limit_option,
+    read_graph,
+    seed_option,
+    set_option,
+    weights_option,
+)
+
+if TYPE_CHECKING:
+    from xgraph.optimize.costs import Case, Target
+
+
+@click.command(short_help="Measure what this machine is fast at, for -O2.")
+@click.argument("files", nargs=-1, type=click.Path(path_type=str), metavar="[FILE]...")
+@set_option
+@limit_option
+@click.option("--target", "targets", multiple=True, type=click.Choice(["onnx", "torch", "cuda"]),
+              help="What will run the networks: onnx and torch without.")  # fmt: skip
+@click.option("--batch", "batches", multiple=True, type=click.IntRange(1, 4096), metavar="N",
+              help="Samples at once, for cases of FILEs; 1, 8 and 64 without.")  # fmt: skip
+@guarded
+def tune(
+    files: tuple[str, ...],
+    settings: tuple[str, ...],
+    limits: tuple[str, ...],
+    targets: tuple[Any, ...],
+    batches: tuple[int, ...],
+) -> None:
+    """Measure, joined and apart, the layers of shapes that parallel paths have, and keep it for
+    the passes of -O2. With FILEs, measure the layers of these networks, and which variant of each
+    is fastest as a whole: -O2 will make that one.
+
+    Example: xgraph tune net.xg --target onnx
+    """
+    from xgraph import driver
+    from xgraph.tune.cases import BATCHES, cases_of, grid
+    from xgraph.tune.choose import choose
+    from xgraph.tune.store import costs, keep_choice
+
+    for target in targets or ("onnx", "torch"):
+        driver.require("torch" if target == "torch" else "onnxruntime")
+        if not files:
+            _measure(target, grid())
+        for file in files:
+            low = driver.tensor_graph(read_graph(file, settings, limits))
+            _measure(target, cases_of(low, batches or BATCHES))
+            for batch in batches or BATCHES:
+                chosen = choose(low, driver.initial_weights(low), costs(target, batch))
+                keep_choice(low, chosen)
+                click.echo(f"{file} on {target}, batch {batch}: {chosen.told or 'as measured'}")
+
+
+def _measure(target: Target, cases: list[Case]) -> None:
+    from xgraph.tune.measure import is_small, time_byte, time_call, time_case
+    from xgraph.tune.store import keep, known, path_of
+
+    found = dict(known(target))
+    todo = [case for case in cases if is_small(case)]
+    with click.progressbar(todo, label=f"measuring {target}", file=sys.stderr) as each:
+        for case in each:
+            found[case] = time_case(case, target)
+    keep(target, time_call(target), time_byte(target), found)
+    apart = sum(joined > alone for joined, alone in (found[case] for case in todo))
+    click.echo(
+        f"{target}: {len(todo)} cases measured, {apart} of them faster apart; {path_of(target)}"
+    )
+
+
+@click.command("bench", short_help="Measure how fast a network runs, beside the alternatives.")
+@file_argument
+@set_option
+@limit_option
+@weights_option
+@seed_option
+@click.option("--batch", "batches", multiple=True, type=click.IntRange(min=1), metavar="N",
+              help="Samples at once; 1, 8 and 64 without.")  # fmt: skip
+@click.option("--compile", "compiled", is_flag=True,
+              help="With torch.compile, which takes minutes.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(min=0.01), default=1.0, show_default=True,
+              help="Of timing, for each row and batch.")  # fmt: skip
+@device_option
+@json_option
+@guarded
+def bench(
+    file: str,
+    settings: tuple[str, ...],
+    limits: tuple[str, ...],
+    weights: str | None,
+    seed: int,
+    batches: tuple[int, ...],
+    compiled: bool,
+    seconds: float,
+    device: Any,
+    as_json: bool,
+) -> None:
+    """Measure how fast FILE runs: as PyTorch, exported by PyTorch, and compiled by xgraph.
+
+    Rows run in turns, and their medians are told: in milliseconds, as a multiple of PyTorch's
+    speed, and as a share of the speed of a large product of matrices here.
+
+    Example: xgraph bench net.xg --batch 1 --batch 64
+    """
+    from xgraph import driver
+    from xgraph.bench.rows import ROWS, SLOW
+    from xgraph.bench.table import figures, peak, table
+
+    for package in ("torch", "onnx", "onnxruntime", "onnxscript"):
+        driver.require(package)
+    driver.require_device(device)
+    low = driver.tensor_graph(read_graph(file, settings, limits))
+    arrays = driver.initial_weights(low, weights, seed)
+    rows = [row for row in ROWS if compiled or row not in SLOW]
+    most, found = peak(device), []
+    for each in figures(low, arrays, batches or (1, 8, 64), rows, seconds, device):
+        found += each
+        if not as_json:
+            click.echo(table(each, most) + "\n")
+    if as_json:
+        told = {"peak": most, "figures": [figure.to_json() for figure in found]}
+        click.echo(json.dumps(told, indent=2))
