@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refusals import refused
 
 import xgraph
 from xgraph import driver
-from xgraph.diagnostics import Diagnostic, DiagnosticError, InternalError
+from xgraph.diagnostics import DiagnosticError, InternalError
 
 TEXT = """network n
 param width = 4
@@ -22,13 +23,6 @@ modality x: [3]
 superlayer a(x) { l: linear(width) -> relu }
 output y = a
 """
-
-
-def refused(act: Any, *args: Any, **more: Any) -> Diagnostic:
-    with pytest.raises(DiagnosticError) as caught:
-        act(*args, **more)
-    (diagnostic,) = caught.value.diagnostics
-    return diagnostic
 
 
 class TestDifference:

@@ -6,20 +6,12 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
+from refusals import refused
 
 from xgraph import files
-from xgraph.diagnostics import Diagnostic, DiagnosticError
 from xgraph.files import keep, read_text, write_whole
-
-
-def refused(act: Any, *args: Any) -> Diagnostic:
-    with pytest.raises(DiagnosticError) as caught:
-        act(*args)
-    (diagnostic,) = caught.value.diagnostics
-    return diagnostic
 
 
 class TestRead:

@@ -23,7 +23,7 @@ from xgraph.ir.graph import Graph, Level
 from xgraph.ir.text import dump
 from xgraph.ir.verify import verify_or_raise
 from xgraph.optimize.costs import Target as Machine
-from xgraph.optimize.levels import Observer, names
+from xgraph.optimize.levels import CHOOSING, Observer, names
 from xgraph.optimize.levels import optimize as run_passes
 from xgraph.optimize.network import Optimized
 from xgraph.passes import PassLike, Pipeline, lower
@@ -161,8 +161,10 @@ def optimized(
     one_of("device", device, get_args(Device))
     target: Machine = "cuda" if device == "cuda" else backend
     size = integer("batch", batch, least=1)
-    found = kept(low, target, size) if told == "2" else None
-    return run_passes(low, told, observe, found or costs(target, size))
+    found = None
+    if not CHOOSING.keys().isdisjoint(names(told)):
+        found = (kept(low, target, size) if told == "2" else None) or costs(target, size)
+    return run_passes(low, told, observe, found)
 
 
 _EXTRAS = {

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
@@ -32,20 +32,11 @@ def quantized(model: onnx.ModelProto, batches: Sequence[Mapping[str, Array]]) ->
     `DiagnosticError` where it is too large for one message, or the library cannot quantise it.
     """
     import onnx
-    from onnxruntime.quantization import (  # type: ignore[import-untyped]
-        CalibrationDataReader,
+    from onnxruntime.quantization import (
         QuantFormat,
         QuantType,
         quantize_static,
     )
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self._left = iter(batches)
-
-        def get_next(self) -> dict[str, Array] | None:
-            batch = next(self._left, None)
-            return None if batch is None else dict(batch)
 
     check_size(model)
     given = onnx.ModelProto()
@@ -55,7 +46,7 @@ def quantized(model: onnx.ModelProto, batches: Sequence[Mapping[str, Array]]) ->
         path = Path(folder, "model.onnx")
         try:
             quantize_static(
-                given, path, Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
+                given, path, _Reader(batches), quant_format=QuantFormat.QDQ, per_channel=True,
                 activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
                 nodes_to_exclude=[n.name for n in given.graph.node if n.op_type in KEPT],
             )  # fmt: skip
@@ -70,6 +61,18 @@ def quantized(model: onnx.ModelProto, batches: Sequence[Mapping[str, Array]]) ->
     del made.metadata_props[:]
     made.metadata_props.extend(model.metadata_props)
     return made
+
+
+@final
+class _Reader:
+    """Batches as the library asks for them."""
+
+    def __init__(self, batches: Iterable[Mapping[str, Array]]) -> None:
+        self._left = iter(batches)
+
+    def get_next(self) -> dict[str, Array] | None:
+        batch = next(self._left, None)
+        return None if batch is None else dict(batch)
 
 
 def _part_softmax(graph: onnx.GraphProto) -> None:

@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner
 from onnx_support import Net, random_weights
 from random_networks import random_network
+from refusals import refused
 
 import xgraph
 from xgraph import driver
 from xgraph.backends.onnx import check, to_onnx
 from xgraph.backends.onnx.precision import halved, rounding
 from xgraph.cli import main
-from xgraph.diagnostics import Diagnostic, DiagnosticError
 from xgraph.precision import BOUNDS, error_of, reduced
 from xgraph.runtime import Session
 from xgraph.samples import fitting_sizes, sample_inputs
@@ -37,13 +37,6 @@ modality x: [4]
 superlayer a(x) { scale(factor = 1000000.0) -> scale(factor = 0.000001) }
 output y = a
 """
-
-
-def refused(act: Any, *args: Any, **more: Any) -> Diagnostic:
-    with pytest.raises(DiagnosticError) as caught:
-        act(*args, **more)
-    (diagnostic,) = caught.value.diagnostics
-    return diagnostic
 
 
 def command(*arguments: str | Path) -> tuple[int, str]:

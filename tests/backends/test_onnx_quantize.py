@@ -97,7 +97,7 @@ def test_without_labels_there_is_the_error_alone(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "id", "part"),
+    ("arguments", "mistake", "part"),
     [
         (INT8_OF, "missing-data", "--data FOLDER"),
         ((*INT8_OF, "--data", "nothing"), "missing-data", "no such data"),
@@ -112,7 +112,7 @@ def test_without_labels_there_is_the_error_alone(folder: Path) -> None:
         ((*INT8_OF[:4], "--data", "data", "--precision", "fp16"), "bad-option", "int8 alone"),
     ],
 )
-def test_refused(arguments: Any, id: str, part: str, folder: Path) -> None:  # noqa: A002
+def test_refused(arguments: Any, mistake: str, part: str, folder: Path) -> None:
     for name in ("empty", "wrong/train", "columns/train", "none/train", "infinite/train"):
         Path(name).mkdir(parents=True)
     np.save("wrong/train/image.npy", np.zeros([4, 1, 5, 6], "f4"))
@@ -121,7 +121,7 @@ def test_refused(arguments: Any, id: str, part: str, folder: Path) -> None:  # n
     np.save("infinite/train/image.npy", np.full([4, 1, 6, 6], np.inf, "f4"))
     code, told = command(*arguments)
     assert code == 1, told
-    assert f"error[{id}]" in told
+    assert f"error[{mistake}]" in told
     assert part in told
     assert not Path("net.onnx").exists()
 
@@ -139,15 +139,15 @@ def test_batches_from_python(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("batches", "id"),
+    ("batches", "mistake"),
     [([], "missing-data"), ([{"image": np.zeros([2, 1, 5, 6], "f4")}], "input-shape"),
      ([{"picture": np.zeros([2, 1, 6, 6], "f4")}], "unknown-input")],
 )  # fmt: skip
-def test_batches_that_do_not_fit(batches: Any, id: str, tmp_path: Path) -> None:  # noqa: A002
+def test_batches_that_do_not_fit(batches: Any, mistake: str, tmp_path: Path) -> None:
     out = tmp_path / "n.onnx"
     with pytest.raises(DiagnosticError) as caught:
         xgraph.compile(NET, "onnx", out, precision="int8", calibration=batches)
-    assert id in {d.id for d in caught.value.diagnostics}
+    assert mistake in {d.id for d in caught.value.diagnostics}
     assert not out.exists()
 
 

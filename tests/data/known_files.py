@@ -12,7 +12,6 @@ import pytest
 from made_sets import COUNTS, Made
 
 from xgraph.data.known import avmnist
-from xgraph.diagnostics import Diagnostic, DiagnosticError
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "data"
 real = [
@@ -20,13 +19,6 @@ real = [
     pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data, which is not there"),
 ]
 NAMES = list(COUNTS)
-
-
-def refused(act: Any, *args: Any, **more: Any) -> Diagnostic:
-    with pytest.raises(DiagnosticError) as caught:
-        act(*args, **more)
-    (diagnostic,) = caught.value.diagnostics
-    return diagnostic
 
 
 def listing(folder: Path) -> list[str]:

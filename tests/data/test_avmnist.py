@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from known_files import contents, listing, nothing_is_shared, refused, splits_of
+from known_files import contents, listing, nothing_is_shared, splits_of
 from made_sets import COUNTS, made, parts
+from refusals import refused
 
 from xgraph.cli import main
 from xgraph.data.known import KNOWN, Known, get, make_avmnist

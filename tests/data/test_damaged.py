@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from known_files import NAMES, listing, refused
+from known_files import NAMES, listing
 from made_sets import idx, made, tar, wav, zipped
+from refusals import refused
 
 from xgraph.data.known import archives, get
 

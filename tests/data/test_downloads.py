@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from known_files import check, listing, refused
+from known_files import check, listing
 from made_sets import made, serving
+from refusals import refused
 
 from xgraph.data.known import download, get
 

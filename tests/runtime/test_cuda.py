@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from onnx_support import Array, Net, T, random_weights
+from refusals import refused
 from stand_in import Machine
 
 import xgraph
 from xgraph.backends.onnx import to_onnx
 from xgraph.cli import main
-from xgraph.diagnostics import Diagnostic, DiagnosticError
 from xgraph.runtime import Placement, Session
 
 onnx = pytest.importorskip("onnx")
@@ -57,13 +57,6 @@ def right(session: Session, *sizes: int) -> None:
         assert list(found) == list(wanted)
         for name in wanted:
             np.testing.assert_array_equal(found[name], wanted[name])
-
-
-def refused(call: Any) -> Diagnostic:
-    with pytest.raises(DiagnosticError) as caught:
-        call()
-    (diagnostic,) = caught.value.diagnostics
-    return diagnostic
 
 
 # ------------------------------------------------------------------------------------ buffers

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from refusals import refused
 
 import xgraph
 from xgraph import driver
-from xgraph.diagnostics import Diagnostic, DiagnosticError
 from xgraph.runtime import Session, Signature, errors
 from xgraph.runtime.errors import does_not_fit, out_of_memory
 from xgraph.runtime.shapes import batch_of
 
 TEXT = "network n\nmodality x: [3]\nmodality z: [2]\noutput y = x -> linear(2) -> add(z)\n"
-
-
-def refused(call: Callable[[], object]) -> Diagnostic:
-    with pytest.raises(DiagnosticError) as caught:
-        call()
-    (diagnostic,) = caught.value.diagnostics
-    return diagnostic
 
 
 def wide() -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, final
 import numpy as np
 import pytest
 from onnx_support import Array, Net, T, random_weights
+from refusals import refused
 
 from xgraph.backends.onnx import save, to_onnx
 from xgraph.diagnostics import DiagnosticError
@@ -33,14 +34,6 @@ def inputs(batch: int = 2, steps: int = 4) -> dict[str, Array]:
         "x": np.ones((batch, steps, 3), np.float32),
         "ids": np.zeros((batch, steps), np.int64),
     }
-
-
-def refused(call: Any) -> Any:
-    """The one diagnostic of what `call` raises."""
-    with pytest.raises(DiagnosticError) as caught:
-        call()
-    (diagnostic,) = caught.value.diagnostics
-    return diagnostic
 
 
 # ------------------------------------------------------------------------------------ running

@@ -67,6 +67,15 @@ def test_a_file_that_is_none(text: str) -> None:
         costs("onnx", 1)
 
 
+def test_what_chooses_nothing_reads_nothing(tmp_path: Path) -> None:
+    low = driver.tensor_graph(build_source(Source("<two>", TWO)))
+    keep("torch", 1e-6, 1e-9, {}).write_text("")
+    for level in ("0", "1", "tidy,fold-norms"):
+        driver.optimized(low, level, "torch")
+    with pytest.raises(DiagnosticError, match="cannot be read"):
+        driver.optimized(low, "2", "torch")
+
+
 @pytest.mark.parametrize("target", ["onnx", "torch"])
 def test_a_network_is_measured(target: Target, tmp_path: Path) -> None:
     (tmp_path / "two.xg").write_text(TWO)

@@ -279,6 +279,14 @@ class TensorType:
         return self.shape[1:]
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape of one sample, none of it open; `ValueError` where some is."""
+        found = tuple(int(size) for size in self.features if isinstance(size, int))
+        if len(found) < self.rank:
+            raise ValueError(f"{self} has open axes")
+        return found
+
+    @property
     def channels(self) -> Dim:
         """The size of axis 1."""
         return self.shape[1]

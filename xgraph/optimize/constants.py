@@ -51,7 +51,7 @@ class _Folder:
         name, inputs = node.op.name, node.inputs
         if any(v.node.op.name != "parameter" for v in inputs):
             return None
-        shapes = [tuple(map(int, v.type.features)) for v in (*inputs, node.output)]  # type: ignore[arg-type]
+        shapes = [value.type.sizes for value in (*inputs, node.output)]
         if prod(shapes[-1]) > max(LARGEST, sum(map(prod, shapes[:-1]))):
             return None
         sources = [rewriter.sources(v.node)["weight"] for v in inputs]

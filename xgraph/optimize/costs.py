@@ -71,7 +71,7 @@ def case_of(nodes: Iterable[Node], batch: int) -> Case:
     first, *others = nodes
     if first.op.name == "conv":
         kernel: tuple[int, ...] = tuple(first.params[0].shape[2:])
-        size = tuple(int(d) for d in first.output.type.features[1:])  # type: ignore[arg-type]
+        size = first.output.type.sizes[1:]
     else:
         kernel = size = ()
     outputs, inputs = first.params[0].shape[:2]

@@ -21,27 +21,22 @@ from xgraph.optimize.pools import part_pools
 from xgraph.optimize.simplify import simplify
 from xgraph.optimize.tidy import tidy
 
-Pass = Callable[[Optimized], Optimized]
-Choice = Callable[[Optimized, Costs], Optimized]
-
-
-def _whatever_it_costs(each: Pass) -> Choice:
-    return lambda network, costs: each(network)
-
-
-PASSES: dict[str, Choice] = {
-    "tidy": _whatever_it_costs(tidy),
-    "simplify": _whatever_it_costs(simplify),
-    "fold-constants": _whatever_it_costs(fold_constants),
-    "fold-norms": _whatever_it_costs(fold_norms),
-    "fold-concats": _whatever_it_costs(fold_concats),
+FIXED: dict[str, Callable[[Optimized], Optimized]] = {
+    "tidy": tidy,
+    "simplify": simplify,
+    "fold-constants": fold_constants,
+    "fold-norms": fold_norms,
+    "fold-concats": fold_concats,
+}
+CHOOSING: dict[str, Callable[[Optimized, Costs], Optimized]] = {
     "join-paths": join_paths,
     "keep-blocks": keep_blocks,
     "part-pools": part_pools,
     "channels-last": channels_last,
     "chunk-batch": chunk_batch,
 }
-"""Each pass; those that choose do so by what a machine is fast at."""
+"""By what a machine is fast at."""
+PASSES = (*FIXED, *CHOOSING)
 _ALWAYS = ("tidy", "simplify", "fold-norms", "fold-concats")
 LEVELS = {
     "0": (),
@@ -75,7 +70,8 @@ def optimize(
     found = Optimized.of(low)
     for name in names(told):
         with paused():
-            made = PASSES[name](found, costs or Costs())
+            fixed = FIXED.get(name)
+            made = fixed(found) if fixed else CHOOSING[name](found, costs or Costs())
             verify_or_raise(made.graph, name)
         if observe is not None:
             observe(name, found, made)

@@ -19,6 +19,7 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 Arrays: TypeAlias = "dict[str, Array]"
 
 
+@dataclass(frozen=True)
 class Source(ABC):
     """An expression over the parameters of another network."""
 
@@ -30,19 +31,19 @@ class Source(ABC):
 
     def over(self, earlier: Mapping[str, Source]) -> Source:
         """The same over what the parameters it reads are made of."""
-        parts = {each.name: _over(getattr(self, each.name), earlier) for each in fields(self)}  # type: ignore[arg-type]
-        return replace(self, **parts)  # type: ignore[type-var]
+        parts = {each.name: _over(getattr(self, each.name), earlier) for each in fields(self)}
+        return replace(self, **parts)
 
     @cached_property
     def depth(self) -> int:
         """How many expressions stand within each other."""
-        parts = (getattr(self, each.name) for each in fields(self))  # type: ignore[arg-type]
+        parts = (getattr(self, each.name) for each in fields(self))
         return 1 + max((_depth(part) for part in parts), default=0)
 
     @property
     def takes_all(self) -> bool:
         """Whether `undo` finds parameters for any value, not only for what can be made of some."""
-        return all(_takes_all(getattr(self, each.name)) for each in fields(self))  # type: ignore[arg-type]
+        return all(_takes_all(getattr(self, each.name)) for each in fields(self))
 
 
 def _over(part: Any, earlier: Mapping[str, Source]) -> Any:

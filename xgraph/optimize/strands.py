@@ -136,7 +136,7 @@ def _common(addresses: Sequence[str]) -> str:
 
 
 def count_of(t: TensorType) -> int:
-    return prod(map(int, t.features))  # type: ignore[arg-type]
+    return prod(t.sizes)
 
 
 def first_of(t: TensorType) -> int:

@@ -58,7 +58,7 @@ def _plain(path: Path, inputs: Mapping[str, Array], repeats: int, name: str) -> 
 
 def _profiled(path: Path) -> Any:
     """A session that keeps times, and leaves beside the model the one that it made of it."""
-    import onnxruntime as ort  # type: ignore[import-untyped]
+    import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.log_severity_level = 4

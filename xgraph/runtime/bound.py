@@ -15,7 +15,7 @@ from xgraph.runtime.providers import SILENT, Device
 from xgraph.runtime.shapes import Array, Signature, shape_of, sizes_of
 
 if TYPE_CHECKING:
-    import onnxruntime as ort  # type: ignore[import-untyped]
+    import onnxruntime as ort
 
 Outputs: TypeAlias = Mapping[str, tuple[str, tuple[int, ...] | None]]
 """The model's own names of outputs, with their types and, where those are known, shapes."""

@@ -34,12 +34,6 @@ class Plan:
         """Whether it parts the batch."""
         return self.workers > 1 or self.chunk is not None
 
-    def __str__(self) -> str:
-        parts = [f"{self.workers} at once" if self.workers > 1 else ""]
-        parts.append(f"chunks of {self.chunk}" if self.chunk else "")
-        parts.append(f"{self.threads} thread{'s' * (self.threads > 1)}" if self.threads else "")
-        return ", ".join(part for part in parts if part)
-
     def size(self, batch: int) -> int:
         """Of a chunk of this batch."""
         share = -(-batch // self.workers)

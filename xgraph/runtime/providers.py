@@ -18,7 +18,7 @@ from xgraph.runtime.errors import out_of_memory, reason
 from xgraph.runtime.shapes import listed
 
 if TYPE_CHECKING:
-    import onnxruntime as ort  # type: ignore[import-untyped]
+    import onnxruntime as ort
 
 Device = Literal["cpu", "cuda"]
 Model: TypeAlias = "Path | str | bytes"
