@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from xgraph import load, lower, parse
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.types import BATCH, axis_name, evaluate
-from xgraph.memory import ELEMENTWISE, VIEWS, buffers, bytes_of, peaks
+from xgraph.memory import IN_PLACE, VIEWS, buffers, bytes_of, peaks
 from xgraph.ops import OPS
 from xgraph.samples import sample_inputs
 
@@ -105,8 +105,8 @@ def test_a_network_without_layers() -> None:
 
 
 def test_ops_are_known() -> None:
-    assert OPS.keys() >= VIEWS | ELEMENTWISE
-    for name in ELEMENTWISE:
+    assert OPS.keys() >= VIEWS | IN_PLACE
+    for name in IN_PLACE:
         assert not OPS[name].is_composite
 
 
@@ -162,7 +162,7 @@ def over(node: Node, home: dict[Value, int], readers: Counter[int], locked: set[
     if node.op.name == "each_in":
         is_first = axis_name(node.inputs[0].type.features[0]) == node.resolved.axis
         return home[node.inputs[0]] if is_first else None
-    if node.op.name not in ELEMENTWISE:
+    if node.op.name not in IN_PLACE:
         return None
     for value in node.inputs:
         here = [v for v in node.inputs if home[v] == home[value]]

@@ -15,16 +15,11 @@ from typing import final
 
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.types import BATCH, Dim, DType, Expr, Monomial, divide, evaluate, product, symbol
-from xgraph.ops.common import axis_index
+from xgraph.ops.common import ELEMENTWISE, axis_index
 
 VIEWS = frozenset({"reshape", "identity", "dropout", "each_out"})
 """Ops that move nothing when a network is used."""
-ELEMENTWISE = frozenset(
-    {
-        "relu", "leakyrelu", "prelu", "elu", "gelu", "silu", "sigmoid", "tanh", "bn", "scale",
-        "mask", "add", "sub", "mul", "div", "max",
-    }
-)  # fmt: skip
+IN_PLACE = ELEMENTWISE | {"prelu", "bn", "mask"}
 """Ops whose outputs depend, number by number, on the numbers at the same place."""
 _BYTES = {DType.F32: 4, DType.I64: 8, DType.BOOL: 1}
 
@@ -118,7 +113,7 @@ def _shared(node: Node, value: Value, step: int, of: Mapping[Value, Buffer]) -> 
     """The buffer of an input that an output takes over."""
     if _is_view(node):
         return of[node.inputs[0]]
-    if node.op.name not in ELEMENTWISE:
+    if node.op.name not in IN_PLACE:
         return None
     for read in node.inputs:
         buffer = of[read]

@@ -41,13 +41,6 @@ class TestTidy:
         )  # fmt: skip
         assert after["conv"] == 2
 
-    def test_what_does_nothing_goes(self) -> None:
-        _, after = ops(
-            "superlayer a(x) { dropout(0.5) -> identity -> scale(1.0) -> reshape(4, 8, 8) -> relu "
-            "-> transpose([0, 1, 2]) }\noutput y = a", "tidy",
-        )  # fmt: skip
-        assert after == {"input": 1, "relu": 1}
-
     def test_names_of_axes_are_something(self) -> None:
         text = (
             "dim T = 4\nsuperlayer p(x) { reshape(T, 64) }\neach T { superlayer e(p) { relu } }\n"
@@ -55,8 +48,17 @@ class TestTidy:
         )
         assert ops(text, "tidy")[1]["reshape"] == 2
 
+
+class TestSimplify:
+    def test_what_does_nothing_goes(self) -> None:
+        _, after = ops(
+            "superlayer a(x) { dropout(0.5) -> identity -> scale(1.0) -> reshape(4, 8, 8) -> relu "
+            "-> transpose([0, 1, 2]) }\noutput y = a", "simplify",
+        )  # fmt: skip
+        assert after == {"input": 1, "relu": 1}
+
     def test_an_output_may_be_an_input(self) -> None:
-        _, after = ops("superlayer a(x) { dropout(0.5) }\noutput y = a", "tidy")
+        _, after = ops("superlayer a(x) { dropout(0.5) }\noutput y = a", "simplify")
         assert after == {"input": 1}
 
 

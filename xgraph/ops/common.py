@@ -11,6 +11,11 @@ from xgraph.ir.types import BATCH, Axis, Dim, Expr, TensorType, axis_name
 
 ZEROS, ONES = Init("zeros"), Init("ones")
 GLOROT = Init("glorot_uniform")
+ELEMENTWISE = frozenset(
+    ("relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh", "scale", "add", "mul", "sub",
+     "div", "max")
+)  # fmt: skip
+"""Ops without parameters that take values of one type, number by number."""
 
 
 def maps(op: str, t: TensorType, index: int = 0) -> int:

@@ -6,13 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from xgraph.ir.graph import Node, Value
+from xgraph.ops.common import ELEMENTWISE
 from xgraph.optimize.sources import Diagonal, Held, Joined, Source, Zeros
 from xgraph.optimize.strands import Strands, count_of, first_of
 
-ELEMENTWISE = frozenset(
-    ("relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh", "scale", "add", "mul", "sub",
-     "div", "max")
-)  # fmt: skip
 SPATIAL = frozenset(("maxpool", "avgpool", "upsample", "pad"))
 DENSE = 2**17
 """Of more numbers, a matrix of blocks is not made: most of it would be zeros."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Literal, final
 
 from xgraph import driver
@@ -11,7 +12,7 @@ from xgraph.diagnostics import fail
 from xgraph.given import integer, kind_of, one_of
 from xgraph.ir.graph import Graph
 from xgraph.profile.places import Line, Places
-from xgraph.profile.runs import Array, Measured, median
+from xgraph.profile.runs import Array, Measured
 from xgraph.report import Summary
 from xgraph.samples import fitting_sizes, open_axes, sample_inputs
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, TypeAlias, final
 
-import numpy as np
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -54,7 +53,3 @@ def clocked(run: Callable[[], object], repeats: int) -> list[float]:
         run()
         found.append(perf_counter() - began)
     return found
-
-
-def median(values: list[float]) -> float:
-    return float(np.median(values))
