@@ -45,8 +45,8 @@ class Node:
     """One application of an op. Change it through its graph."""
 
     __slots__ = (
-        "_attrs", "_inputs", "_resolved", "address", "id", "op", "outputs", "ports", "rebinds",
-        "scope", "span",
+        "_attrs", "_inputs", "_params", "_resolved", "address", "id", "op", "outputs", "ports",
+        "rebinds", "scope", "span",
     )  # fmt: skip
 
     outputs: tuple[Value, ...]
@@ -75,7 +75,12 @@ class Node:
         one, a router as many as it has outputs, every other node none."""
         self._inputs = inputs
         self._attrs = attrs
+        self._forget()
+
+    def _forget(self) -> None:
+        """Its inputs or attributes are others now: what follows from them is found anew."""
         self._resolved: Attrs | None = None
+        self._params: tuple[Param, ...] | None = None
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -104,11 +109,12 @@ class Node:
         return self._resolved
 
     @property
-    def params(self) -> list[Param]:
+    def params(self) -> tuple[Param, ...]:
         """The tensors it owns (a primitive's; composites own theirs once lowered)."""
-        if self.op.params is None:
-            return []
-        return list(self.op.params(self.input_types, self.resolved))
+        if self._params is None:
+            made = self.op.params
+            self._params = tuple(made(self.input_types, self.resolved)) if made else ()
+        return self._params
 
     @property
     def output(self) -> Value:
@@ -276,7 +282,7 @@ class Graph:
         self._dag.remove_edge(node._inputs[index].node.id, node.id, index)
         self._dag.add_edge(value.node.id, node.id, index)
         node._inputs = (*node._inputs[:index], value, *node._inputs[index + 1 :])
-        node._resolved = None
+        node._forget()
 
     def replace_uses(self, old: Value, new: Value, *, but: Iterable[Node] = ()) -> None:
         """Make every reader of `old` (nodes and outputs) read `new`, save those in `but`."""
@@ -292,7 +298,7 @@ class Graph:
         """Change attributes of `node`; `Fault` says which cannot be. Call `infer` once all is in
         place."""
         node._attrs = node.op.check_attrs({**node._attrs, **changes})
-        node._resolved = None
+        node._forget()
 
     def erase(self, node: Node) -> None:
         """Remove a node that nothing reads."""
@@ -307,7 +313,7 @@ class Graph:
     def infer(self) -> None:
         """Infer all types anew, after inputs or attributes were changed; `Fault` as in `add`."""
         for node in self.nodes():
-            node._resolved = None
+            node._forget()
             types = infer_types(node.op, node.input_types, node._attrs)
             if len(types) != len(node.outputs):
                 node.outputs = tuple(Value(node, i, t) for i, t in enumerate(types))
