@@ -134,14 +134,16 @@ def load(
     settings: Settings | None = None,
     optimize: str = "0",
     batch: int = 1,
+    inductor: bool = False,
 ) -> torch.nn.Module:
     """The `torch.nn.Module` of a network, made by running its generated source; for inference
-    alone where it is optimised (`xgraph.optimize.levels`), with `batch` samples at once in mind."""
+    alone where it is optimised (`xgraph.optimize.levels`), with `batch` samples at once in mind,
+    and, if `inductor`, `torch.compile`."""
     require("torch")
     from xgraph.backends.torch import to_module
 
     low = tensor_graph(as_graph(network, settings))
-    made = optimized(low, optimize, "torch", batch=batch)
+    made = optimized(low, optimize, "inductor" if inductor else "torch", batch=batch)
     module: torch.nn.Module = to_module(
         made.graph, made.weights(initial_weights(low, weights, seed))
     )
@@ -151,7 +153,7 @@ def load(
 def optimized(
     low: Graph,
     told: str,
-    backend: Backend,
+    engine: Machine,
     device: Device = "cpu",
     batch: int = 1,
     observe: Observer | None = None,
@@ -159,7 +161,7 @@ def optimized(
     """A tensor-level graph after the passes of a level, or of a list of names, that choose by what
     this machine is fast at when it runs `batch` samples at once."""
     one_of("device", device, get_args(Device))
-    target: Machine = "cuda" if device == "cuda" else backend
+    target: Machine = "cuda" if device == "cuda" else engine
     size = integer("batch", batch, least=1)
     found = None
     if not CHOOSING.keys().isdisjoint(names(told)):
@@ -210,6 +212,7 @@ def compile(  # noqa: A001 - the command's own name
     optimize: str = "0",
     batch: int = 1,
     device: Device = "cpu",
+    inductor: bool = False,
     observe: Observer | None = None,
     precision: Precision = "fp32",
     max_error: float | None = None,
@@ -219,7 +222,8 @@ def compile(  # noqa: A001 - the command's own name
 
     `optimize` is a level or a list of passes (`xgraph.optimize.levels`), of which `observe` is
     told; what they make is for inference. Where a pass chooses, it has `batch` samples at once in
-    mind, on `device`, and what this machine is fast at (`xgraph tune`).
+    mind, on `device`, in PyTorch under `torch.compile` if `inductor`, and what this machine is fast
+    at (`xgraph tune`).
 
     `weights` are a safetensors file or a `state_dict`; without, fresh ones are made from `seed`,
     and never take the place of a file of others.
@@ -232,6 +236,8 @@ def compile(  # noqa: A001 - the command's own name
         raise fail("unknown-target", f"there is no target {to!r}", help="torch, onnx or ir")
     one_of("level", level, get_args(Level))
     check_options(to, precision, max_error, calibration)
+    if inductor and to != "torch":
+        raise fail("bad-option", "`inductor` is for PyTorch source", help="`to` is `torch` then")
     if precision == "int8" and not names(optimize):
         optimize = "1"
     opset = None if opset is None else integer("opset", opset)
@@ -249,8 +255,8 @@ def compile(  # noqa: A001 - the command's own name
         write_whole(path, dump(graph))
         return Compiled((path,))
     low = tensor_graph(graph)
-    backend: Backend = "torch" if to == "torch" else "onnx"
-    made = optimized(low, optimize, backend, device, batch, observe)
+    engine: Machine = "inductor" if inductor else "torch" if to == "torch" else "onnx"
+    made = optimized(low, optimize, engine, device, batch, observe)
     if to == "ir":
         write_whole(path, dump(made.graph))
         return Compiled((path,))

@@ -16,6 +16,8 @@ work: ONNX Runtime's do so for 40 ms. What runs then wakes threads and processor
 """
 _TURN = 0.015
 """Seconds of a turn, and before it of waking up; short runs are timed several at once."""
+_LONG = 0.2
+"""Seconds of a run in which waking up is nothing."""
 
 
 def interleaved(
@@ -26,12 +28,13 @@ def interleaved(
     rest = REST if rest is None else rest
     once = {label: _estimated(run) for label, run in runs.items()}
     calls = {label: max(1, ceil(_TURN / each)) for label, each in once.items()}
-    turn = sum(rest + once[label] * 2 * calls[label] for label in runs)
+    first = {label: calls[label] if once[label] < _LONG else 0 for label in runs}
+    turn = sum(rest + once[label] * (first[label] + calls[label]) for label in runs)
     found: dict[str, list[float]] = {label: [] for label in runs}
     for _ in range(max(least, int(seconds / turn))):
         for label, run in runs.items():
             time.sleep(rest)
-            for _ in range(calls[label]):
+            for _ in range(first[label]):
                 run()
             start = time.perf_counter()
             for _ in range(calls[label]):
@@ -41,8 +44,12 @@ def interleaved(
 
 
 def _estimated(run: Run) -> float:
+    """The seconds of a run, after the first two or, of a long one, after the first."""
     run()
-    run()
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+    for _ in range(2):
+        start = time.perf_counter()
+        run()
+        once = time.perf_counter() - start
+        if once > _LONG:
+            break
+    return once

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from xgraph import lower
-from xgraph.bench.rows import EAGER, ROWS, SLOW, Case
+from xgraph.bench.rows import EAGER, ROWS, Case, rows_of
 from xgraph.build import build_source
 from xgraph.cli import main
 from xgraph.source import Source
@@ -47,7 +47,7 @@ def run(*args: object, code: int = 0) -> str:
 
 def test_a_table(net: Path) -> None:
     told = run(net, "--batch", 3, "--seconds", 0.01)
-    quick = [row for row in ROWS if row not in SLOW]
+    quick = rows_of("cpu", slow=False)
     assert [told.count(f"| {row} ") for row in quick] == [1] * len(quick)
 
 
@@ -61,7 +61,7 @@ def test_json(net: Path) -> None:
 def test_rows_compute_the_same() -> None:
     low = lower(build_source(Source("<test>", NET)))
     case = Case(low, initialise(low, 0), 4)
-    found = {row: ROWS[row](case).run() for row in ROWS if row not in SLOW}
+    found = {row: ROWS[row].make(case).run() for row in rows_of("cpu", slow=False)}
     plain = {r: np.asarray(*v.values() if isinstance(v, dict) else [v]) for r, v in found.items()}
     for row, value in plain.items():
         assert np.allclose(value, plain[EAGER], atol=1e-5), row
@@ -70,7 +70,7 @@ def test_rows_compute_the_same() -> None:
 @pytest.mark.long
 def test_compiled_rows(net: Path) -> None:
     told = run(net, "--batch", 2, "--seconds", 0.01, "--compile")
-    assert all(f"| {row} " in told for row in ROWS)
+    assert all(f"| {row} " in told for row in rows_of("cpu", slow=True))
 
 
 @pytest.mark.parametrize(

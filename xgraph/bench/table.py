@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from xgraph.bench.rows import EAGER, ROWS, Case
 from xgraph.ir.graph import Graph
@@ -14,7 +14,10 @@ from xgraph.optimize.sources import Arrays
 from xgraph.report import live_cost
 from xgraph.timing import interleaved
 
-_PRODUCT = 1536
+if TYPE_CHECKING:
+    from xgraph.runtime import Device
+
+_PRODUCT = {"cpu": 1536, "cuda": 8192}
 """Rows and columns of the matrices by whose product the machine's rate is told."""
 
 
@@ -45,14 +48,14 @@ def figures(
     batches: Iterable[int],
     rows: Iterable[str],
     seconds: float,
-    device: Any = "cpu",
+    device: Device = "cpu",
 ) -> Iterator[list[Figure]]:
     """Of a tensor-level network, batch by batch; each row is timed for about so many seconds."""
     chosen = dict.fromkeys((EAGER, *rows))
     macs = live_cost(low).macs
     for batch in batches:
         case = Case(low, weights, batch, device)
-        made = {label: ROWS[label](case) for label in chosen}
+        made = {label: ROWS[label].make(case) for label in chosen}
         runs = {label: one.run for label, one in made.items()}
         times = interleaved(runs, seconds * len(runs))
         work = None if isinstance(macs, Expr) else 2 * macs * batch
@@ -62,12 +65,13 @@ def figures(
         ]
 
 
-def peak(device: str = "cpu") -> float:
-    """Floating-point operations a second of a large product of matrices in PyTorch, the best of
-    several."""
+def peak(device: Device = "cpu") -> float:
+    """Floating-point operations a second of a large product of float32 matrices in PyTorch, without
+    TF32, the best of several."""
     import torch
 
-    a = torch.rand(_PRODUCT, _PRODUCT, device=device)
+    size = _PRODUCT[device]
+    a = torch.rand(size, size, device=device)
     best = float("inf")
     for _ in range(24):
         start = time.perf_counter()
@@ -75,7 +79,7 @@ def peak(device: str = "cpu") -> float:
         if device == "cuda":
             torch.cuda.synchronize()
         best = min(best, time.perf_counter() - start)
-    return 2 * _PRODUCT**3 / best
+    return 2 * size**3 / best
 
 
 def table(found: Iterable[Figure], peak: float) -> str:

@@ -203,6 +203,8 @@ def show(file: str, settings: tuple[str, ...], limits: tuple[str, ...], as_json:
               help="Samples at once that -O2 has in mind.")  # fmt: skip
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True,
               help="Where they run, for -O2.")  # fmt: skip
+@click.option("--inductor", is_flag=True,
+              help="torch.compile runs the PyTorch source, for -O2.")  # fmt: skip
 @precision_options
 @click.option("--no-verify", is_flag=True, help="Do not run the ONNX model against PyTorch.")
 @json_option
@@ -220,6 +222,7 @@ def compile_(
     optimize: str,
     batch: int,
     device: Any,
+    inductor: bool,
     precision: Any,
     max_error: float | None,
     data: str | None,
@@ -240,7 +243,7 @@ def compile_(
     rows = calibration_of(graph, target, precision, max_error, data, weights, seed, path)
     compiled = driver.compile(
         graph, target, path, weights=weights, seed=seed, opset=opset, level=level,
-        verify=not no_verify, optimize=optimize, batch=batch, device=device,
+        verify=not no_verify, optimize=optimize, batch=batch, device=device, inductor=inductor,
         observe=None if as_json else _tell_pass, precision=precision, max_error=max_error,
         calibration=rows.batches() if rows else None,
     )  # fmt: skip

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, type=click.Path(path_type=str), metavar="[FILE]...")
 @set_option
 @limit_option
-@click.option("--target", "targets", multiple=True, type=click.Choice(["onnx", "torch", "cuda"]),
-              help="What will run the networks: onnx and torch without.")  # fmt: skip
+@click.option("--target", "targets", multiple=True,
+              type=click.Choice(["onnx", "torch", "inductor", "cuda"]),
+              help="What will run the networks: onnx and torch without. inductor is torch.compile,"
+              " and takes minutes a FILE.")  # fmt: skip
 @click.option("--batch", "batches", multiple=True, type=click.IntRange(1, 4096), metavar="N",
               help="Samples at once, for cases of FILEs; 1, 8 and 64 without.")  # fmt: skip
 @guarded
@@ -47,17 +49,24 @@ def tune(
     Example: xgraph tune net.xg --target onnx
     """
     from xgraph import driver
+    from xgraph.diagnostics import fail
     from xgraph.tune.cases import BATCHES, cases_of, grid
     from xgraph.tune.choose import choose
     from xgraph.tune.store import costs, keep_choice
 
     for target in targets or ("onnx", "torch"):
-        driver.require("torch" if target == "torch" else "onnxruntime")
+        driver.require("torch" if target in ("torch", "inductor") else "onnxruntime")
         if not files:
+            if target == "inductor":
+                raise fail(
+                    "bad-option", "what torch.compile is fast at is measured of whole networks",
+                    origin="--target inductor", help="name files, or measure `--target torch`",
+                )  # fmt: skip
             _measure(target, grid())
         for file in files:
             low = driver.tensor_graph(read_graph(file, settings, limits))
-            _measure(target, cases_of(low, batches or BATCHES))
+            if target != "inductor":
+                _measure(target, cases_of(low, batches or BATCHES))
             for batch in batches or BATCHES:
                 chosen = choose(low, driver.initial_weights(low), costs(target, batch))
                 keep_choice(low, chosen)
@@ -115,7 +124,7 @@ def bench(
     Example: xgraph bench net.xg --batch 1 --batch 64
     """
     from xgraph import driver
-    from xgraph.bench.rows import ROWS, SLOW
+    from xgraph.bench.rows import rows_of
     from xgraph.bench.table import figures, peak, table
 
     for package in ("torch", "onnx", "onnxruntime", "onnxscript"):
@@ -123,7 +132,7 @@ def bench(
     driver.require_device(device)
     low = driver.tensor_graph(read_graph(file, settings, limits))
     arrays = driver.initial_weights(low, weights, seed)
-    rows = [row for row in ROWS if compiled or row not in SLOW]
+    rows = rows_of(device, slow=compiled)
     most, found = peak(device), []
     for each in figures(low, arrays, batches or (1, 8, 64), rows, seconds, device):
         found += each

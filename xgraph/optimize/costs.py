@@ -15,8 +15,9 @@ from typing import Literal, TypeAlias, final
 
 from xgraph.ir.graph import Node
 
-Target: TypeAlias = Literal["onnx", "torch", "cuda"]
-"""What runs the network: ONNX Runtime or PyTorch on a CPU, or one of them on a GPU."""
+Target: TypeAlias = Literal["onnx", "torch", "inductor", "cuda"]
+"""What runs the network: ONNX Runtime, PyTorch, or PyTorch under `torch.compile` on a CPU, or one
+of them on a GPU."""
 
 Joins: TypeAlias = Literal["measured", "always", "never"]
 """Whether layers of parallel paths become one: where cases say that it pays, or whatever they say.

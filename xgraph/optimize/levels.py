@@ -68,14 +68,14 @@ def optimize(
     `DiagnosticError` for a name that is none.
     """
     found = Optimized.of(low)
-    for name in names(told):
-        with paused():
+    with paused():  # a pass leaves nothing behind but the graph before it
+        for name in names(told):
             fixed = FIXED.get(name)
             made = fixed(found) if fixed else CHOOSING[name](found, costs or Costs())
             verify_or_raise(made.graph, name)
-        if observe is not None:
-            observe(name, found, made)
-        found = made
+            if observe is not None:
+                observe(name, found, made)
+            found = made
     return found
 
 

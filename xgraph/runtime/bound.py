@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias, final
@@ -60,6 +60,17 @@ class OnDevice:
             self._buckets.check(lambda full: self._full(full, bucket), inputs, bucket)
             found = self._full(self._buckets.filled(inputs, bucket), bucket)
             return {name: found[name][:rows] for name in names}
+
+    def prepared(self, inputs: Mapping[str, Array], names: Sequence[str]) -> Callable[[], None]:
+        """A run in buffers of its own, into which these inputs are brought once, and in which the
+        outputs stay. It is captured where it fills a bucket."""
+        graph = None
+        if self._buckets.sizes:
+            rows = len(next(iter(inputs.values())))
+            graph = next(self._graphs) if rows in self._buckets.sizes else NO_GRAPH
+        bound = self._bound(inputs, names, graph)
+        bound.run(inputs)
+        return bound.play
 
     def _alike(
         self, inputs: Mapping[str, Array], names: Sequence[str], graph: int | None
@@ -133,11 +144,15 @@ class Bound:
         """The outputs for inputs of these shapes, on the host."""
         for name, array in inputs.items():
             self._inputs[name].update_inplace(array)
+        self.play()
+        found: list[Array] = self._binding.copy_outputs_to_cpu()
+        return found
+
+    def play(self) -> None:
+        """The run alone, on the inputs of the last one."""
         for name in self._free:  # else ONNX Runtime would take the last run's for room to write in
             self._binding.bind_output(name, self._device, 0)
         self._session.run_with_iobinding(self._binding, self._options)
-        found: list[Array] = self._binding.copy_outputs_to_cpu()
-        return found
 
 
 def _is_number(dtype: str) -> bool:

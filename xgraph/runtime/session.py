@@ -123,9 +123,12 @@ class Session:
             raise fail("bad-model", told, origin=self.origin, help="mend what the model declares")
         return found
 
-    def prepared(self, inputs: Mapping[str, Array]) -> Callable[[], dict[str, Array]]:
-        """A run on these inputs, which are checked once: for timing."""
+    def prepared(self, inputs: Mapping[str, Array]) -> Callable[[], object]:
+        """A run on these inputs, which are checked once: for timing. A device has them in its
+        memory, and keeps the outputs there; on a CPU they are returned."""
         checked, names = check_inputs(inputs, self.inputs, self.origin), [*self.outputs]
+        if self._on_device is not None:
+            return self._on_device.prepared(checked, names)
         return lambda: self._run(checked, names)
 
     def _checked_run(self, inputs: Mapping[str, Array], names: list[str]) -> dict[str, Array]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import final
 
 from xgraph.ir.graph import Graph
 from xgraph.optimize.chunk import can_chunk
-from xgraph.optimize.costs import Costs
+from xgraph.optimize.costs import Costs, Target
 from xgraph.optimize.levels import optimize
 from xgraph.optimize.sources import Arrays
 from xgraph.timing import Run, interleaved
@@ -21,9 +22,13 @@ from xgraph.tune.store import cores
 
 _SECONDS, _FINAL = 0.3, 1.5
 """Of trying one, and of those that came out best: a machine is often slower for a while."""
+_TURNS, _LAST_TURNS = 3, 9
+"""No fewer, however long one takes."""
 _BETTER = 0.98
 """What another variant must do with of the time of the simplest."""
 _CHUNKS = (4, 8, 16, 32)
+_LAYOUTS: dict[Target, tuple[bool, ...]] = {"torch": (False, True), "inductor": (True,)}
+"""Whether channels are last. Where a compiler decides on that, it is told what it would choose."""
 _BEST = 3
 """So many variants of the network are tried with parts of the batch."""
 
@@ -31,9 +36,12 @@ _BEST = 3
 def choose(low: Graph, weights: Arrays, start: Costs) -> Costs:
     """The costs by which `-O2` makes the variant that was fastest on random inputs, from those of
     the machine."""
-    best = _fastest(_timed(low, weights, _variants(start)))
-    parts = [part for each in best for part in (each, *_parts(low, each))]
-    final = _timed(low, weights, [start, *_fastest(_timed(low, weights, parts))], _FINAL)
+    variants = _Variants(low, weights)
+    best = _fastest(variants.timed(_variants(start), _SECONDS, _TURNS))
+    parts = [part for each in best for part in _parts(low, each)]
+    if parts:
+        best = _fastest(variants.timed([*best, *parts], _SECONDS, _TURNS))
+    final = variants.timed([start, *best], _FINAL, _LAST_TURNS)
     chosen = min(final, key=final.__getitem__)
     return chosen if final[chosen] < _BETTER * final[start] else start
 
@@ -42,21 +50,32 @@ def _fastest(times: dict[Costs, float]) -> list[Costs]:
     return sorted(times, key=times.__getitem__)[:_BEST]
 
 
-def _timed(
-    low: Graph, weights: Arrays, tried: Iterable[Costs], seconds: float = _SECONDS
-) -> dict[Costs, float]:
-    """The seconds of each; of several that make the same, of the first."""
-    runs: dict[str, Run] = {}
-    names: dict[object, str] = {}
-    found: dict[str, Costs] = {}
-    for each in tried:
-        made = optimize(low, "2", costs=each)
-        name = names.setdefault(_shape(made.graph), str(len(names)))
-        if name not in runs:
-            found[name] = each
-            runs[name] = prepared(made.graph, made.weights(weights), each.batch, each.target)
-    times = interleaved(runs, seconds * len(runs))
-    return {found[name]: seconds for name, seconds in times.items()}
+@final
+class _Variants:
+    """Variants of a network, made once and ready to run."""
+
+    def __init__(self, low: Graph, weights: Arrays) -> None:
+        self._low, self._weights = low, weights
+        self._runs: dict[str, Run] = {}
+        self._names: dict[object, str] = {}
+
+    def timed(self, tried: Iterable[Costs], seconds: float, least: int) -> dict[Costs, float]:
+        """The seconds of each; of several that make the same, of the first."""
+        found: dict[str, Costs] = {}
+        for each in tried:
+            found.setdefault(self._made(each), each)
+        runs = {name: self._runs[name] for name in found}
+        times = interleaved(runs, seconds * len(runs), least=least)
+        return {found[name]: seconds for name, seconds in times.items()}
+
+    def _made(self, costs: Costs) -> str:
+        """The name of the variant that these costs make."""
+        made = optimize(self._low, "2", costs=costs)
+        name = self._names.setdefault(_shape(made.graph), str(len(self._names)))
+        if name not in self._runs:
+            weights = made.weights(self._weights)
+            self._runs[name] = prepared(made.graph, weights, costs.batch, costs.target)
+        return name
 
 
 def _shape(graph: Graph) -> object:
@@ -65,7 +84,7 @@ def _shape(graph: Graph) -> object:
 
 
 def _variants(start: Costs) -> Iterator[Costs]:
-    layouts = (False, True) if start.target == "torch" else (False,)
+    layouts = _LAYOUTS.get(start.target, (False,))
     for joins in ("measured", "always", "never"):
         for last in layouts:
             yield replace(start, joins=joins, channels_last=last)
@@ -73,7 +92,7 @@ def _variants(start: Costs) -> Iterator[Costs]:
 
 def _parts(low: Graph, each: Costs) -> Iterator[Costs]:
     """The variant, run in parts of the batch and on other threads."""
-    if each.target == "cuda":
+    if each.target in ("inductor", "cuda"):  # a compiler writes a loop out as often as it runs
         return
     chunks = [size for size in _CHUNKS if size < each.batch] if can_chunk(low) else []
     yield from (replace(each, chunk=size) for size in chunks if 2 * size <= each.batch)
