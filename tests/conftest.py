@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from stand_in import Machine
 
 # One thread a worker: several that each use all cores wait for each other most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,6 +22,15 @@ def _own_costs(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XGRAPH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     for target in ("onnx", "torch"):
         keep(target, 3e-6, 1e-10, {})
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """One that stands in for ONNX Runtime's."""
+    pytest.importorskip("onnxruntime")
+    from stand_in import Machine
+
+    return Machine().install(monkeypatch)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

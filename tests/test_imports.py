@@ -39,7 +39,8 @@ ARROWS: dict[str, set[str]] = {
     "timing": set(),
     "tune": CORE | {"build", "passes", "backends", "runtime", "optimize", "samples", "timing"},
     "bench": CORE
-    | {"tune", "driver", "optimize", "backends", "runtime", "samples", "report", "timing"},
+    | {"tune", "driver", "optimize", "backends", "runtime", "samples", "report", "timing"}
+    | {"precision"},
     "precision": CORE | {"backends", "runtime", "samples"},
     "memory": {"ir", "ops"},
     "report": CORE | {"memory", "passes"},

@@ -104,7 +104,8 @@ class Writer:
         path = self._path(node) if rule.layer and node.params else ""
 
         def write(xs: Sequence[Code]) -> Code:
-            return rule.write(Site(node, tuple(xs), path, self._sizes.write, self._helper))
+            size, helper = self._sizes.write, self._helper
+            return rule.write(Site(node, tuple(xs), path, size, helper, self._plan.in_place))
 
         if rule.folds:
             self._write_fold(node, write)

@@ -21,7 +21,7 @@ def unchanged(s: Site) -> Code:
 
 @rule("relu")
 def relu(s: Site) -> Code:
-    return call("F.relu", s.x)
+    return call("F.relu", s.x, **s.over)
 
 
 @rule("gelu")
@@ -31,7 +31,7 @@ def gelu(s: Site) -> Code:
 
 @rule("silu")
 def silu(s: Site) -> Code:
-    return call("F.silu", s.x)
+    return call("F.silu", s.x, **s.over)
 
 
 @rule("sigmoid")
@@ -46,12 +46,12 @@ def tanh(s: Site) -> Code:
 
 @rule("leakyrelu")
 def leakyrelu(s: Site) -> Code:
-    return call("F.leaky_relu", s.x, literal(s.attrs.slope))
+    return call("F.leaky_relu", s.x, literal(s.attrs.slope), **s.over)
 
 
 @rule("elu")
 def elu(s: Site) -> Code:
-    return call("F.elu", s.x, *([] if s.attrs.alpha == 1.0 else [literal(s.attrs.alpha)]))
+    return call("F.elu", s.x, *([] if s.attrs.alpha == 1.0 else [literal(s.attrs.alpha)]), **s.over)
 
 
 @rule("softmax")

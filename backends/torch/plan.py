@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import final
 
 from xgraph.backends.torch.tree import Group, Member, Tree
-from xgraph.ir.graph import Graph, Node, Value
+from xgraph.ir.graph import IN_PLACE, Graph, Node, Value
 
 
 @final
@@ -37,6 +37,7 @@ class Plan:
 
     def __init__(self, graph: Graph) -> None:
         self.tree = Tree(graph)
+        self.in_place = IN_PLACE in graph.meta
         self.drivers: dict[Group, Driver] = {}
         self._rank = {node.id: place for place, node in enumerate(self.tree.order)}
         self._drive(self.tree.root)

@@ -15,6 +15,8 @@ from xgraph.ir.attrs import Attrs
 from xgraph.ir.graph import Node
 from xgraph.ir.types import Dim, TensorType
 
+NEW = frozenset(("conv", "deconv", "linear", "bn", "add", "sub", "mul", "div", "max", "matmul"))
+"""Ops whose output is new memory, and no view."""
 Scalar: TypeAlias = bool | int | float | str | tuple[int, ...]
 
 
@@ -81,6 +83,8 @@ class Site:
     """How the value of a size is written here."""
     helper: Callable[[str], str]
     """The name of a helper, noting that it is used."""
+    in_place: bool = False
+    """Whether the network is to write over values that nothing else reads."""
 
     @property
     def x(self) -> Code:
@@ -94,6 +98,13 @@ class Site:
     def type(self) -> TensorType:
         """The type of the first input."""
         return self.node.inputs[0].type
+
+    @property
+    def over(self) -> dict[str, bool]:
+        """The argument with which an activation writes over what it reads, where that is new memory
+        and stands in the same expression, so that nothing else can read it."""
+        is_new = self.node.inputs[0].node.op.name in NEW and not self.x.is_name
+        return {"inplace": True} if self.in_place and is_new else {}
 
     def layer(self, *operands: Code) -> Code:
         """A call of the node's module."""

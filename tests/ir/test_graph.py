@@ -30,6 +30,15 @@ class TestAdding:
         assert node.resolved.pad == ((1, 1), (1, 1))
         assert [param.name for param in node.params] == ["weight", "bias"]
 
+    def test_parameters_are_those_of_what_it_is_now(self) -> None:
+        graph = Graph()
+        node = add(graph, "conv", image(graph), filters=4, kernel=3)
+        assert node.params is node.params
+        graph.set_attrs(node, filters=5)
+        assert [param.shape[0] for param in node.params] == [5, 5]
+        graph.replace_input(node, 0, image(graph, "b", 7, 8, 8))
+        assert node.params[0].shape[1] == 7
+
     def test_a_fault_leaves_the_graph_as_it_was(self) -> None:
         graph = Graph()
         x = image(graph)

@@ -60,7 +60,8 @@ def test_text(tmp_path: Path) -> None:
         (("--to", "onnx", "-O", "3"),
          "error[unknown-pass]: `3` is no optimisation\n  --> -O 3\n"
          "help: a level, 0, 1, 2, or passes: tidy, simplify, fold-constants, fold-norms, "
-         "fold-concats, join-paths, keep-blocks, part-pools, channels-last, chunk-batch\n\n"),
+         "fold-concats, join-paths, keep-blocks, part-pools, channels-last, in-place, "
+         "chunk-batch\n\n"),
         (("--to", "onnx", "-O", "tidy,foldnorms"),
          "error[unknown-pass]: `foldnorms` is no optimisation\n  --> -O tidy,foldnorms\n"
          "help: did you mean `fold-norms`?\n\n"),

@@ -11,7 +11,7 @@ from agreement import TOLERANCE, distance, random_weights, torch_outputs
 
 from xgraph import lower
 from xgraph.backends.onnx import to_onnx
-from xgraph.backends.torch import to_module
+from xgraph.backends.torch import to_module, to_source
 from xgraph.build import build_source
 from xgraph.ir.graph import Graph
 from xgraph.optimize.costs import Costs
@@ -73,6 +73,34 @@ def test_weights_are_in_the_layout() -> None:
 def test_a_network_without_maps_has_no_layout() -> None:
     low = network("output y = x -> flatten -> linear(3)")
     assert not optimised(low, "channels-last", Costs("torch", channels_last=True)).meta
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        ("output y = x -> conv(4, 3) -> relu -> conv(2, 3) -> leakyrelu(0.2)", 2),
+        ("output y = x -> bn -> silu -> flatten -> linear(3) -> elu(0.5)", 2),
+        ("superlayer a(x) { conv(4, 3) }\noutput y = add(a, x) -> relu", 1),
+        ("output y = x -> relu -> maxpool(2) -> relu -> transpose([1, 0, 2]) -> relu", 0),
+        ("output y = x -> conv(4, 3) -> sigmoid", 0),
+        ("superlayer a(x) { conv(4, 3) }\noutput y = a -> relu\noutput z = a", 0),
+        ("superlayer a(x) { conv(4, 3) }\nsuperlayer b(a) { relu }\noutput y = add(a, b)", 0),
+        ("superlayer a(x) { conv(4, 3) }\nsuperlayer b(a) { relu }\noutput y = b", 1),
+    ],
+)
+def test_activations_write_over_what_nothing_else_reads(body: str, count: int) -> None:
+    low = network(body)
+    graph = optimised(low, "in-place", Costs("torch"))
+    assert to_source(graph).count("inplace=True") == count
+    assert to_source(optimize(low, "in-place", costs=Costs("inductor")).graph) == to_source(low)
+
+
+def test_inputs_are_not_written_over() -> None:
+    low = network("output y = x -> relu")
+    module = to_module(optimize(low, "in-place", costs=Costs("torch")).graph, {}).eval()
+    given = torch.full((2, 4, 8, 6), -1.0)
+    module(given)
+    assert bool((given == -1).all())
 
 
 WIDE = "superlayer f(x) {{ globalavgpool }}\n{}output y = concat({})"

@@ -118,6 +118,34 @@ def test_what_is_fastest_is_kept(tmp_path: Path) -> None:
     assert driver.optimized(low, "1", "torch", batch=4).graph.meta == {}
 
 
+def test_a_compiler_has_its_own_choice(tmp_path: Path) -> None:
+    path = tmp_path / "two.xg"
+    path.write_text(TWO)
+    low = driver.tensor_graph(xgraph.parse(path))
+    keep_choice(low, replace(costs("inductor", 1), channels_last=True))
+
+    def made(*options: str) -> str:
+        out = tmp_path / "two.py"
+        told = CliRunner().invoke(
+            main, ["compile", str(path), "--to", "torch", "-O2", "-o", str(out), *options]
+        )
+        assert told.exit_code == 0, told.output
+        return out.read_text()
+
+    assert "channels_last" in made("--inductor")
+    assert "channels_last" not in made()
+
+
+def test_a_compiler_without_a_network() -> None:
+    told = CliRunner().invoke(main, ["tune", "--target", "inductor"])
+    assert (told.exit_code, "name files" in told.output) == (1, True)
+
+
+def test_a_compiler_has_the_cases_of_pytorch() -> None:
+    keep("torch", 2e-6, 3e-9, {CASE: (1e-3, 2e-3)})
+    assert costs("inductor", 4).cases == {CASE: (1e-3, 2e-3)}
+
+
 @pytest.mark.parametrize(
     "value", ["[]", '{"D": 1}', '{"D": {"4": 1}}', '{"D": {"4": {"joins": "x"}}}', "x"]
 )
@@ -131,12 +159,14 @@ def test_choices_that_are_none(value: str, tmp_path: Path) -> None:
         kept(low, "torch", 4)
 
 
-@pytest.mark.parametrize("target", ["onnx", "torch"])
+@pytest.mark.parametrize(
+    "target", ["onnx", "torch", pytest.param("inductor", marks=pytest.mark.long)]
+)
 def test_something_is_chosen(target: Target) -> None:
     low = driver.tensor_graph(build_source(Source("<two>", TWO)))
     chosen = choose(low, initialise(low, 0), costs(target, 9))
     assert (chosen.target, chosen.batch) == (target, 9)
-    assert chosen.chunk in (None, 4)
+    assert chosen.chunk in ((None,) if target == "inductor" else (None, 4))
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,11 +130,12 @@ class Node:
         return f"<node {self.name} = {self.op.name}>"
 
 
-CHUNK, WORKERS, THREADS, CHANNELS_LAST = "chunk", "workers", "threads", "channels_last"
+CHUNK, WORKERS, THREADS = "chunk", "workers", "threads"
+CHANNELS_LAST, IN_PLACE = "channels_last", "in_place"
 META = {
     "encoding": re.compile(".*", re.DOTALL),
     **dict.fromkeys((CHUNK, WORKERS, THREADS), re.compile("[1-9][0-9]{0,8}")),
-    CHANNELS_LAST: re.compile("true"),
+    **dict.fromkeys((CHANNELS_LAST, IN_PLACE), re.compile("true")),
 }
 """What `Graph.meta` may hold, and how it is spelt."""
 

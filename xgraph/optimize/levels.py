@@ -12,6 +12,7 @@ from xgraph.optimize.channels import channels_last
 from xgraph.optimize.chunk import chunk_batch
 from xgraph.optimize.constants import fold_constants
 from xgraph.optimize.costs import Costs
+from xgraph.optimize.in_place import in_place
 from xgraph.optimize.layers import fold_concats
 from xgraph.optimize.layout import keep_blocks
 from xgraph.optimize.network import Optimized
@@ -33,6 +34,7 @@ CHOOSING: dict[str, Callable[[Optimized, Costs], Optimized]] = {
     "keep-blocks": keep_blocks,
     "part-pools": part_pools,
     "channels-last": channels_last,
+    "in-place": in_place,
     "chunk-batch": chunk_batch,
 }
 """By what a machine is fast at."""
@@ -50,6 +52,7 @@ LEVELS = {
         "keep-blocks",
         "part-pools",
         "channels-last",
+        "in-place",
         "chunk-batch",
     ),
 }
