@@ -105,7 +105,7 @@ class Cell:
 
     def __init__(self, told: dict[str, object]) -> None:
         self.peak = told["peak"]
-        self.rows = {figure["row"]: figure for figure in told["figures"]}
+        self.rows = {figure["row"]: figure for figure in told["figures"] if figure["seconds"]}
 
     def best(self, labels: tuple[str, ...], key: str = "speed") -> float | None:
         """Of the fastest of some rows."""

@@ -67,6 +67,17 @@ def test_rows_compute_the_same() -> None:
         assert np.allclose(value, plain[EAGER], atol=1e-5), row
 
 
+def test_a_row_that_cannot_run(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise RuntimeError("no exporter\ntoday")
+
+    monkeypatch.setattr("torch.onnx.export", refused)
+    told = run(net, "--batch", 1, "--seconds", 0.01)
+    assert "| 1 | torch.onnx.export, ONNX Runtime: no exporter | - | - | - |" in told
+    monkeypatch.setattr("xgraph.bench.rows.in_torch", refused)
+    assert "bug in xgraph" in run(net, "--batch", 1, "--seconds", 0.01, code=3)
+
+
 @pytest.mark.long
 def test_compiled_rows(net: Path) -> None:
     told = run(net, "--batch", 2, "--seconds", 0.01, "--compile")

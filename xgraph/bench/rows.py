@@ -66,6 +66,8 @@ class Row:
     """The only one that it is for."""
     is_slow: bool = False
     """Whether it takes minutes to make."""
+    is_foreign: bool = False
+    """Whether a tool makes it that may fail in ways of its own."""
 
 
 # ---------------------------------------------------------------------------- by PyTorch's means
@@ -162,13 +164,15 @@ ROWS: Mapping[str, Row] = {
     "PyTorch, TF32": Row(lambda case: _eager(case, tf32=True), "cuda"),
     "PyTorch, fp16": Row(lambda case: _eager(case, half="fp16"), "cuda"),
     "PyTorch, bf16": Row(lambda case: _eager(case, half="bf16"), "cuda"),
-    "torch.compile": Row(_compiled, is_slow=True),
-    "torch.compile, max-autotune": Row(_autotuned, is_slow=True),
-    "torch.onnx.export, ONNX Runtime": Row(_exported),
-    "torch.onnx.export, ONNX Runtime, TF32": Row(lambda case: _exported(case, tf32=True), "cuda"),
+    "torch.compile": Row(_compiled, is_slow=True, is_foreign=True),
+    "torch.compile, max-autotune": Row(_autotuned, is_slow=True, is_foreign=True),
+    "torch.onnx.export, ONNX Runtime": Row(_exported, is_foreign=True),
+    "torch.onnx.export, ONNX Runtime, TF32": Row(
+        lambda case: _exported(case, tf32=True), "cuda", is_foreign=True
+    ),
     "xgraph, PyTorch": Row(_ours),
-    "xgraph, torch.compile": Row(_ours_compiled, is_slow=True),
-    "xgraph, torch.compile, max-autotune": Row(_ours_autotuned, is_slow=True),
+    "xgraph, torch.compile": Row(_ours_compiled, is_slow=True, is_foreign=True),
+    "xgraph, torch.compile, max-autotune": Row(_ours_autotuned, is_slow=True, is_foreign=True),
     "xgraph, ONNX Runtime": Row(_ours_onnx),
     "xgraph, CUDA graph": Row(lambda case: _ours_onnx(case, captured=True), "cuda"),
     "xgraph, CUDA graph, TF32": Row(

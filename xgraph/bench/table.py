@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from xgraph.bench.rows import EAGER, ROWS, Case
+from xgraph.bench.rows import EAGER, ROWS, Case, Made
+from xgraph.diagnostics import DiagnosticError
 from xgraph.ir.graph import Graph
 from xgraph.ir.types import Expr
 from xgraph.optimize.sources import Arrays
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _PRODUCT = {"cpu": 1536, "cuda": 8192}
 """Rows and columns of the matrices by whose product the machine's rate is told."""
+_LONGEST = 120
+"""Characters of what another tool says for itself."""
 
 
 @final
@@ -28,12 +31,12 @@ class Figure:
 
     batch: int
     row: str
-    seconds: float
-    """The median."""
-    speed: float
+    seconds: float | None
+    """The median; None where it cannot run."""
+    speed: float | None
     """As a multiple of PyTorch's, as the network is written."""
     note: str
-    """How it runs."""
+    """How it runs, or why it does not."""
     rate: float | None
     """Floating-point operations a second, of those that the network as written takes; None where
     open axes leave them unknown."""
@@ -55,14 +58,37 @@ def figures(
     macs = live_cost(low).macs
     for batch in batches:
         case = Case(low, weights, batch, device)
-        made = {label: ROWS[label].make(case) for label in chosen}
-        runs = {label: one.run for label, one in made.items()}
+        made = {label: _made(label, case) for label in chosen}
+        runs = {label: one.run for label, one in made.items() if isinstance(one, Made)}
         times = interleaved(runs, seconds * len(runs))
         work = None if isinstance(macs, Expr) else 2 * macs * batch
-        yield [
-            Figure(batch, label, each, times[EAGER] / each, made[label].note, work and work / each)
-            for label, each in times.items()
-        ]
+        found: list[Figure] = []
+        for label, one in made.items():
+            if isinstance(one, str):
+                found.append(Figure(batch, label, None, None, one, None))
+                continue
+            each = times[label]
+            rate = work and work / each
+            found.append(Figure(batch, label, each, times[EAGER] / each, one.note, rate))
+        yield found
+
+
+def _made(label: str, case: Case) -> Made | str:
+    """A row, or why it cannot run here."""
+    row = ROWS[label]
+    try:
+        made = row.make(case)
+        made.run()
+        return made
+    except DiagnosticError as error:
+        if label == EAGER:
+            raise
+        return error.diagnostics[0].message
+    except Exception as error:  # of any kind: the tool's own
+        if not row.is_foreign:
+            raise
+        told = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}..."
 
 
 def peak(device: Device = "cpu") -> float:
@@ -87,6 +113,9 @@ def table(found: Iterable[Figure], peak: float) -> str:
     lines = ["| batch | run by | ms | speed | of peak |", "|---:|---|---:|---:|---:|"]
     for one in found:
         told = f"{one.row} ({one.note})" if one.note else one.row
+        if one.seconds is None or one.speed is None:
+            lines.append(f"| {one.batch} | {one.row}: {one.note} | - | - | - |")
+            continue
         share = "" if one.rate is None else f"{one.rate / peak:.0%}"
         lines.append(
             f"| {one.batch} | {told} | {one.seconds * 1e3:.2f} | {one.speed:.2f} | {share} |"
