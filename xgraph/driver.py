@@ -237,7 +237,8 @@ def compile(  # noqa: A001 - the command's own name
     one_of("level", level, get_args(Level))
     check_options(to, precision, max_error, calibration)
     if inductor and to != "torch":
-        raise fail("bad-option", "`inductor` is for PyTorch source", help="`to` is `torch` then")
+        raise fail("bad-option", "this is for PyTorch source", origin="inductor",
+                   help="write that, with `torch` as the target")  # fmt: skip
     if precision == "int8" and not names(optimize):
         optimize = "1"
     opset = None if opset is None else integer("opset", opset)

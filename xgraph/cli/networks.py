@@ -264,9 +264,8 @@ def compile_(
 
 
 def _tell_pass(name: str, before: Optimized, after: Optimized) -> None:
-    if after is before:
-        return
-    click.echo(f"{name}: {len(before.graph):,} nodes, now {len(after.graph):,}")
+    if after.likeness != before.likeness:
+        click.echo(f"{name}: {len(before.graph):,} nodes, now {len(after.graph):,}")
 
 
 def _tell(compiled: Compiled) -> None:

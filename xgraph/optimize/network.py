@@ -32,6 +32,13 @@ class Optimized:
         params = dict(low.params())
         return Optimized(low, {address: Held(address) for address in params}, params)
 
+    @property
+    def likeness(self) -> object:
+        """What two networks, made of one by passes, have in common if they compute alike."""
+        graph = self.graph
+        nodes = tuple((node.op.name, node.address, node.resolved) for node in graph.live())
+        return nodes, tuple(graph.meta.items())
+
     def weights(self, given: Mapping[str, Array]) -> Arrays:
         """Its weights, from those of the network as it was written."""
         return {name: source.made(given) for name, source in self.sources.items()}

@@ -71,16 +71,11 @@ class _Variants:
     def _made(self, costs: Costs) -> str:
         """The name of the variant that these costs make."""
         made = optimize(self._low, "2", costs=costs)
-        name = self._names.setdefault(_shape(made.graph), str(len(self._names)))
+        name = self._names.setdefault(made.likeness, str(len(self._names)))
         if name not in self._runs:
             weights = made.weights(self._weights)
             self._runs[name] = prepared(made.graph, weights, costs.batch, costs.target)
         return name
-
-
-def _shape(graph: Graph) -> object:
-    """What makes two variants one."""
-    return tuple((node.op.name, node.address) for node in graph.nodes()), tuple(graph.meta.items())
 
 
 def _variants(start: Costs) -> Iterator[Costs]:
