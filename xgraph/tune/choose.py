@@ -38,9 +38,10 @@ def choose(low: Graph, weights: Arrays, start: Costs) -> Costs:
     the machine."""
     variants = _Variants(low, weights)
     best = _fastest(variants.timed(_variants(start), _SECONDS, _TURNS))
-    parts = [part for each in best for part in _parts(low, each)]
-    if parts:
-        best = _fastest(variants.timed([*best, *parts], _SECONDS, _TURNS))
+    for i, each in enumerate(best):
+        parts = list(_parts(low, each))
+        if parts:
+            best[i] = _fastest(variants.timed([each, *parts], _SECONDS, _TURNS))[0]
     final = variants.timed([start, *best], _FINAL, _LAST_TURNS)
     chosen = min(final, key=final.__getitem__)
     return chosen if final[chosen] < _BETTER * final[start] else start
@@ -52,7 +53,8 @@ def _fastest(times: dict[Costs, float]) -> list[Costs]:
 
 @final
 class _Variants:
-    """Variants of a network, made once and ready to run."""
+    """Variants of a network, ready to run. Those that came out best stay so; others give their
+    memory back, which is much where batches are large."""
 
     def __init__(self, low: Graph, weights: Arrays) -> None:
         self._low, self._weights = low, weights
@@ -66,7 +68,10 @@ class _Variants:
             found.setdefault(self._made(each), each)
         runs = {name: self._runs[name] for name in found}
         times = interleaved(runs, seconds * len(runs), least=least)
-        return {found[name]: seconds for name, seconds in times.items()}
+        told = {found[name]: seconds for name, seconds in times.items()}
+        best = _fastest(told)
+        self._runs = {name: run for name, run in runs.items() if found[name] in best}
+        return told
 
     def _made(self, costs: Costs) -> str:
         """The name of the variant that these costs make."""
