@@ -50,6 +50,7 @@ ARROWS: dict[str, set[str]] = {
     "driver": CORE
     | {"grammar", "build", "passes", "backends", "runtime", "samples"}
     | {"report", "space", "optimize", "tune", "precision"},
+    "draw": CORE | {"build", "driver", "report"},
     "arrays": CORE | {"driver"},
     "profile": CORE | {"backends", "runtime", "driver", "optimize", "report", "samples"},
     "recipe": BASE | {"files"},
@@ -61,7 +62,7 @@ ARROWS: dict[str, set[str]] = {
     "cli": CORE
     | {"grammar", "build", "space", "backends", "runtime", "report", "driver", "arrays"}
     | {"passes", "compare", "data", "recipe", "train", "search", "optimize", "tune", "bench"}
-    | {"precision", "profile"},
+    | {"precision", "profile", "draw"},
 }
 """Each room, and those it may import: the front end, passes and backends never each other."""
 
@@ -81,8 +82,11 @@ HOMES = {
     "torch": {"backends.torch", "driver", "profile.modules", "train", "search", "tune", "bench"},
     "lightning_fabric": {"train", "search"},
     "torchmetrics": {"train"},
-    "matplotlib": {"train", "search.figures"},
-    "jinja2": {"search.report"},
+    "matplotlib": {"train", "search.figures", "draw.render"},
+    "jinja2": {"search.report", "draw.render"},
+    "markupsafe": {"search.report", "draw.render"},
+    "py_mini_racer": {"draw.render"},
+    "resvg_py": {"draw.render"},
     "pyarrow": {"search.table"},
     "sklearn": {"data"},
     "datasets": {"data"},

@@ -170,7 +170,8 @@ def optimized(
 
 
 _EXTRAS = {
-    "torch": "torch", "onnx": "onnx", "onnxruntime": "gpu", "onnxscript": "bench", "PIL": "images"
+    "torch": "torch", "onnx": "onnx", "onnxruntime": "gpu", "onnxscript": "bench", "PIL": "images",
+    "py_mini_racer": "draw", "resvg_py": "draw", "jinja2": "draw", "matplotlib": "draw",
 }  # fmt: skip
 
 

@@ -152,14 +152,19 @@ class Summary:
         """The lines of a declaration; `each` puts its axis beside what it holds."""
         if isinstance(scope, scopes.Each):
             inner = [p for child in self._children.get(scope, []) for p in self._parts(child)]
-            yield Part("each", scope.axis, "", self._cost(scope), inner)
+            yield Part("each", scope.axis, "", self.cost(scope), inner)
             return
         name, note = self._title(scope)
         inner, shape = self._points(scope), self._shape(scope)
-        yield Part(scope.kind, name, shape, self._cost(scope), inner, note, scope.address)
+        yield Part(scope.kind, name, shape, self.cost(scope), inner, note, scope.address)
 
-    def _cost(self, scope: Scope) -> Cost:
+    def cost(self, scope: Scope) -> Cost:
+        """Of what a scope holds."""
         return self._costs.get(scope, Cost())
+
+    def cost_at(self, address: str) -> Cost:
+        """Of what has this address, or one within it."""
+        return self._by_address.get(address, Cost())
 
     def _title(self, scope: Scope) -> tuple[str, str]:
         match scope:
@@ -209,7 +214,7 @@ class Summary:
     def _point(self, address: str, scope: Scope | None) -> Part:
         value = self.graph.points.get(address)
         shape = f"[{', '.join(map(str, value.type.shape))}]" if value is not None else ""
-        cost = self._by_address.get(address, Cost())
+        cost = self.cost_at(address)
         inner = self._points(scope) if scope is not None else []
         name = written(address).rpartition(".")[2]
         return Part("point", name, shape, cost, inner, address=address)

@@ -12,6 +12,7 @@ from xgraph.cli import (
     data,
     networks,
     passes,
+    pictures,
     profiling,
     refining,
     searching,
@@ -29,6 +30,7 @@ def main() -> None:
     \b
     xgraph check net.xg                    every mistake, with its place
     xgraph show net.xg                     shapes, parameters, MACs
+    xgraph draw net.xg -o net.svg          a picture, or a page (.html)
     xgraph compile net.xg --to onnx        a model for ONNX Runtime
     xgraph run net.xg --input image=x.npy  outputs for inputs
     xgraph profile net.xg                  where its time goes
@@ -51,7 +53,7 @@ def main() -> None:
 
 for _command in (
     networks.check_, networks.fmt, networks.show, networks.compile_, networks.run,
-    profiling.profile,
+    profiling.profile, pictures.draw,
     passes.apply_, passes.passes_, passes.places_, passes.diff_,
     spaces.sample, spaces.space_,
     training.train, training.eval_, training.crossval, training.probe_, training.recipes,

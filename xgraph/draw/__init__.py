@@ -1,0 +1,5 @@
+"""Pictures of networks: what is drawn (`scene`), and as what (`render`, `static/`)."""
+
+from xgraph.draw.files import Drawn, draw
+
+__all__ = ["Drawn", "draw"]

@@ -1,0 +1,105 @@
+"""A scene as a picture or a page. The JavaScript of the page draws both: for a picture, it runs in
+an engine of our own."""
+
+from __future__ import annotations
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, final
+
+from xgraph.diagnostics import fail
+from xgraph.draw.scene import Scene
+from xgraph.driver import require
+
+_SECONDS = 120
+"""How long Graphviz may think."""
+
+
+@cache
+def static(name: str) -> str:
+    """A file that comes with this package."""
+    return (files("xgraph.draw") / "static" / name).read_text("utf-8")
+
+
+@final
+@dataclass(frozen=True)
+class Picture:
+    """An SVG, and how many layers are in boxes that are closed there."""
+
+    svg: str
+    hidden: int
+
+    @staticmethod
+    def of(scene: Scene, *, expand: bool = False) -> Picture:
+        """The picture, every box open if it is to `expand`; `DiagnosticError` where that are more
+        than can be drawn."""
+        require("py_mini_racer")
+        with ThreadPoolExecutor(1) as apart:  # the engine refuses threads of an event loop
+            found = apart.submit(_drawn, scene, expand).result()
+        if "many" in found:
+            raise fail(
+                "too-large", f"{found['many']:,} boxes at once are too many to draw",
+                origin=scene.name, help="without `--expand`, blocks stay closed",
+            )  # fmt: skip
+        return Picture(found["svg"], found["hidden"])
+
+
+def _drawn(scene: Scene, expand: bool) -> dict[str, Any]:
+    from py_mini_racer import JSEvalException, MiniRacer
+
+    given = f"{json.dumps(scene.to_json())}, {json.dumps(expand)}"
+    style = json.dumps(_plain(static("draw.css")))
+    engine: Any = MiniRacer()
+    try:
+        for source in (static("host.js"), static("viz.js"), static("draw.js"), f"begin({given})"):
+            engine.eval(source)
+        found: dict[str, Any] = json.loads(engine.eval(f"finish({style})", timeout_sec=_SECONDS))
+    except JSEvalException as error:
+        raise fail(
+            "too-large", f"Graphviz could not draw it: {str(error).splitlines()[0]}",
+            origin=scene.name, help="without `--expand`, blocks stay closed",
+        ) from None  # fmt: skip
+    finally:
+        engine.close()
+    return found
+
+
+def png(svg: str) -> bytes:
+    """The picture in dots, two for each unit, on white."""
+    require("resvg_py")
+    require("matplotlib")
+    import resvg_py
+    from matplotlib.font_manager import FontProperties, findfont
+
+    fonts = [
+        str(findfont(FontProperties(family="DejaVu Sans", weight=w))) for w in ("normal", "bold")
+    ]
+    return bytes(
+        resvg_py.svg_to_bytes(svg_string=svg, zoom=2, background="white", font_files=fonts)
+    )
+
+
+def page(scene: Scene, *, expand: bool = False) -> str:
+    """A page that needs nothing but itself: to be opened, searched, zoomed and read as a table."""
+    require("jinja2")
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    data = json.dumps(scene.to_json() | {"expand": expand}, separators=(",", ":"))
+    parts = {name: Markup(static(name)) for name in
+             ("viz.js", "draw.js", "page.js", "draw.css", "page.css")}  # fmt: skip
+    return environment.from_string(static("page.html.jinja")).render(
+        title=scene.name, scene=Markup(data.replace("<", "\\u003c")), parts=parts
+    )
+
+
+def _plain(css: str) -> str:
+    """Without custom properties, which viewers of pictures do not know."""
+    values = dict(re.findall(r"(--[a-z]+): ([^;]+);", css))
+    bare = re.sub(r"\s*--[a-z]+: [^;]+;", "", css)
+    return re.sub(r"var\((--[a-z]+)\)", lambda found: values[found[1]], bare)

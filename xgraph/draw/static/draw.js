@@ -1,0 +1,203 @@
+// A scene as a picture: which boxes are seen, where Graphviz puts them, and SVG of that. Runs in a page
+// and in a bare engine alike, so there is no document here.
+"use strict";
+
+const draw = (() => {
+  const CHAR = 6.6, LINE = 15, PAD = 10, EDGE = 12;
+  const OPEN = new Set(["superlayer", "fusion"]);
+  // So many boxes are seen at first, and at most.
+  const AT_FIRST = 200, MOST = 800;
+
+  // ------------------------------------------------------------------------ which boxes are seen
+
+  // Every box by id, with the id of the one around it.
+  function indexed(scene) {
+    const boxes = new Map(), around = new Map();
+    const walk = (list, parent) => list.forEach((box) => {
+      boxes.set(box.id, box);
+      around.set(box.id, parent);
+      walk(box.boxes || [], box.id);
+    });
+    walk(scene.boxes, null);
+    return { scene, boxes, around };
+  }
+
+  // What is open before anyone has opened anything: super-layers and fusions, the first ones where
+  // they are many.
+  function opened(index) {
+    const open = new Set();
+    let count = index.scene.boxes.length;
+    index.scene.boxes.forEach((box) => {
+      if (!OPEN.has(box.kind) || !box.boxes || count + box.boxes.length > AT_FIRST) return;
+      open.add(box.id);
+      count += box.boxes.length;
+    });
+    return open;
+  }
+
+  function all(index) {
+    return new Set([...index.boxes].filter(([, box]) => box.boxes).map(([id]) => id));
+  }
+
+  // The ids of all boxes that are seen.
+  function shown(index, open) {
+    const found = [];
+    const walk = (list) => list.forEach((box) => {
+      found.push(box.id);
+      if (box.boxes && open.has(box.id)) walk(box.boxes);
+    });
+    walk(index.scene.boxes);
+    return found;
+  }
+
+  // The box that is seen for one that may be hidden in a closed one.
+  function seen(index, open, id) {
+    let found = id;
+    for (let at = index.around.get(id); at != null; at = index.around.get(at)) {
+      if (!open.has(at)) found = at;
+    }
+    return found;
+  }
+
+  // Pairs of boxes that are seen, each once.
+  function wires(index, open) {
+    const found = new Map();
+    index.scene.wires.forEach(([from, to]) => {
+      const a = seen(index, open, from), b = seen(index, open, to);
+      if (a !== b) found.set(`${a} ${b}`, [a, b]);
+    });
+    return [...found.values()];
+  }
+
+  // ------------------------------------------------------------------------------- where they go
+
+  function lines(box) {
+    const told = [box.title];
+    if (box.text && box.text !== box.title) told.push(box.text);
+    if (box.shape) told.push(box.shape);
+    return told;
+  }
+
+  function sized(box) {
+    const told = lines(box);
+    const widest = Math.max(...told.map((line) => line.length));
+    return { width: Math.max(56, widest * CHAR + 2 * PAD), height: told.length * LINE + PAD };
+  }
+
+  // As Graphviz takes it: a cluster for what is open, a node of our size for all else. `newrank`
+  // gives boxes of one depth one height, in whatever cluster they are.
+  function dotOf(index, open) {
+    const names = new Map(), found = [];
+    const named = (id) => {
+      if (!names.has(id)) names.set(id, names.size);
+      return names.get(id);
+    };
+    const walk = (list) => list.forEach((box) => {
+      const name = named(box.id);
+      if (box.boxes && open.has(box.id)) {
+        found.push(`subgraph cluster_${name} {id=${name};margin=12;label="${"m".repeat(
+          Math.min(40, box.title.length))}";`);
+        walk(box.boxes);
+        found.push("}");
+      } else {
+        const { width, height } = sized(box);
+        found.push(`n${name} [id=${name},width=${width / 72},height=${height / 72}];`);
+      }
+    });
+    walk(index.scene.boxes);
+    wires(index, open).forEach(([from, to]) => found.push(`n${named(from)}->n${named(to)};`));
+    const dot = "digraph {newrank=true;nodesep=0.25;ranksep=0.3;fontsize=11;" +
+      "node [shape=box,fixedsize=true,label=\"\"];edge [arrowhead=none];" + found.join("") + "}";
+    return { dot, ids: [...names.keys()] };
+  }
+
+  // What Graphviz found: boxes as rectangles, wires as curves, from the top.
+  function laidOf(index, open, given, ids) {
+    const [, , width, top] = given.bb.split(",").map(Number);
+    const places = new Map();
+    (given.objects || []).forEach((each) => {
+      const id = ids[Number(each.id)];
+      if (each.bb) {
+        const [x0, y0, x1, y1] = each.bb.split(",").map(Number);
+        places.set(id, { id, x: x0, y: top - y1, width: x1 - x0, height: y1 - y0, open: true });
+      } else {
+        const [x, y] = each.pos.split(",").map(Number);
+        const w = each.width * 72, h = each.height * 72;
+        places.set(id, { id, x: x - w / 2, y: top - y - h / 2, width: w, height: h });
+      }
+    });
+    const names = (given.objects || []).map((each) => ids[Number(each.id)]);
+    const edges = (given.edges || []).map((each) => ({
+      from: names[each.tail], to: names[each.head],
+      points: each.pos.split(" ").map((p) => p.split(",").map(Number)).map(([x, y]) => [x, top - y]),
+    }));
+    return { width, height: top, boxes: [...places.values()], edges };
+  }
+
+  // -------------------------------------------------------------------------------------- as SVG
+
+  const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => ESCAPES[c]);
+  const round = (x) => Math.round(x * 10) / 10;
+
+  function text(x, y, line, kind) {
+    return `<text class="${kind}" x="${round(x)}" y="${round(y)}" direction="ltr"` +
+      ` unicode-bidi="isolate">${escaped(line)}</text>`;
+  }
+
+  function told(box) {
+    const parts = [box.title, box.text, box.shape && `shape ${box.shape}`];
+    if (box.params) parts.push(`${box.params.toLocaleString("en")} parameters`);
+    if (box.macs) parts.push(`${box.macs.toLocaleString("en")} multiply-accumulates`);
+    return parts.filter(Boolean).join(", ");
+  }
+
+  function boxOf(index, open, laid) {
+    const box = index.boxes.get(laid.id);
+    const { x, y, width, height } = laid;
+    const isOpen = Boolean(laid.open);
+    const mark = box.boxes ? (isOpen ? "open" : "closed") : "leaf";
+    const role = box.boxes ? ` role="button" aria-expanded="${isOpen}"` : ' role="img"';
+    const shape = `<rect x="${round(x)}" y="${round(y)}" width="${round(width)}"` +
+      ` height="${round(height)}" rx="5"/>`;
+    let inner = "";
+    if (isOpen) {
+      inner = text(x + 10, y + 18, box.title, "head");
+    } else {
+      inner = lines(box).map((line, i) => {
+        const kind = i === 0 ? "title" : line === box.shape ? "shape" : "text";
+        return text(x + width / 2, y + PAD / 2 + LINE * (i + 0.8), line, kind);
+      }).join("");
+    }
+    const label = escaped(told(box));
+    return `<g class="box ${box.kind} ${mark}" data-id="${escaped(box.id)}" tabindex="0"${role}` +
+      ` aria-label="${label}"><title>${label}</title>${shape}${inner}</g>`;
+  }
+
+  function wireOf(edge) {
+    const [start, ...rest] = edge.points.map((p) => p.map(round).join(" "));
+    return `<path class="wire" data-from="${escaped(edge.from)}" data-to="${escaped(edge.to)}"` +
+      ` d="M${start}C${rest.join(" ")}" marker-end="url(#tip)"/>`;
+  }
+
+  // `style` stands in the picture, for a file of its own.
+  function svgOf(index, open, laid, style) {
+    const size = `${round(laid.width + 2 * EDGE)} ${round(laid.height + 2 * EDGE)}`;
+    const tip = '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6"' +
+      ' markerHeight="6" orient="auto"><path class="tip" d="M0 0L8 4L0 8z"/></marker>';
+    const [width, height] = size.split(" ");
+    const boxes = laid.boxes.map((each) => boxOf(index, open, each));
+    return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${-EDGE} ${-EDGE} ${size}"` +
+      ` width="${width}" height="${height}" class="xgraph">` +
+      `<title>${escaped(index.scene.name)}</title>` +
+      (style ? `<style>${style}</style>` : "") + `<defs>${tip}</defs>` +
+      `${boxes.join("\n")}\n${laid.edges.map(wireOf).join("\n")}</svg>`;
+  }
+
+  function drawn(viz, index, open, style) {
+    const { dot, ids } = dotOf(index, open);
+    return svgOf(index, open, laidOf(index, open, viz.renderJSON(dot), ids), style);
+  }
+
+  return { MOST, indexed, opened, all, shown, drawn };
+})();
