@@ -63,6 +63,13 @@ def test_figures_are_those_of_show() -> None:
     assert found.total.params == sum(box.params for box in found.boxes)
 
 
+def test_many_lanes_come_in_runs() -> None:
+    lanes = "\n".join(f"superlayer p{i}(a) {{ relu }}" for i in range(1_000))
+    found = drawn(f"network n\nmodality a: [4]\n{lanes}\noutput y = p0\n")
+    assert len(found.boxes) <= MOST
+    assert sum(box.kind == "superlayer" for box in all_boxes(found)) == 1_000
+
+
 def test_many_layers_come_in_runs() -> None:
     layers = " -> ".join(["relu"] * (MOST * MOST + 5))
     found = drawn(f"network n\nmodality a: [4]\nsuperlayer p(a) {{ {layers} }}\noutput y = p\n")

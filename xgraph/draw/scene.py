@@ -91,12 +91,12 @@ class _Drawn:
         for node in self._graph.nodes():
             self._home(node.scope).append(self._layer(node))
             for value in node.inputs:
-                wires[self._id(value.node), self._id(node)] = None
+                wires[_id(value.node), _id(node)] = None
         for name, value in self._graph.outputs.items():
             box = Box(f"output:{name}", "output", name, shape=_shape(value))
             self._top.append(box)
-            wires[self._id(value.node), box.id] = None
-        top = [box for box in map(_tidied, self._top) if box is not None]
+            wires[_id(value.node), box.id] = None
+        top = _in_runs([box for box in map(_tidied, self._top) if box is not None], "top")
         return Scene(self._graph.name, top, list(wires), self._summary.total)
 
     def _group(self, scope: Scope) -> None:
@@ -125,11 +125,11 @@ class _Drawn:
             kind, title = "route", f"{node.op.name}{router_text(node)}".strip()
         cost = self._summary.cost_at(node.address)
         shape = _shape(node.outputs[0]) if node.outputs else ""
-        return Box(self._id(node), kind, title, "", shape, cost.params, cost.macs)
+        return Box(_id(node), kind, title, "", shape, cost.params, cost.macs)
 
-    @staticmethod
-    def _id(node: Node) -> str:
-        return f"node:{node.id}"
+
+def _id(node: Node) -> str:
+    return f"node:{node.id}"
 
 
 def _tidied(box: Box) -> Box | None:
