@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from xgraph.backends.onnx.registry import rule
 from xgraph.backends.onnx.shaping import Pads, bordered, both_ends
@@ -74,10 +75,15 @@ def parameter(site: Site) -> str:
 
 @rule("prelu")
 def prelu(site: Site) -> str:
+    """With more slopes than one, ONNX Runtime's own kernel on a CPU goes number by number: four
+    operations that do not take a third of the time."""
     (slope,) = site.params()
     if site.attrs.per == "channel":
         slope = _per_channel(site, slope)
-    return site.op("PRelu", site.x, slope)
+    if prod(site.node.params[0].shape) == 1:
+        return site.op("PRelu", site.x, slope)
+    below = site.op("Min", site.x, site.number(0.0))
+    return site.op("Add", site.op("Relu", site.x), site.op("Mul", below, slope))
 
 
 @rule("bn")
