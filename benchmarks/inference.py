@@ -129,13 +129,17 @@ def summary(cells: dict[tuple[str, int], Cell]) -> str:
         rate, ours, theirs = cell.best(OURS, "rate"), cell.best(OURS), cell.best(EXPORTED)
         row = [
             "" if name == before else name, str(batch),
-            f"{cell.rows[EAGER]['seconds'] * 1e3:.3g} ms",
+            _spelt(cell.rows[EAGER]["seconds"] * 1e3),
             *("" if speed is None else f"{speed:.2f}" for speed in speeds),
             f"{rate / cell.peak:.0%}" if rate else "", f"{ours / theirs:.2f}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(row)} |")
         before = name
     return "\n".join(lines) + "\n"
+
+
+def _spelt(ms: float) -> str:
+    return f"{ms:.3g} ms" if ms < 1000 else f"{ms:,.0f} ms"
 
 
 def picture(cells: dict[tuple[str, int], Cell]) -> str:
