@@ -62,7 +62,7 @@ ARROWS: dict[str, set[str]] = {
     "cli": CORE
     | {"grammar", "build", "space", "backends", "runtime", "report", "driver", "arrays"}
     | {"passes", "compare", "data", "recipe", "train", "search", "optimize", "tune", "bench"}
-    | {"precision", "profile", "draw"},
+    | {"precision", "profile", "draw", "samples"},
 }
 """Each room, and those it may import: the front end, passes and backends never each other."""
 

@@ -122,8 +122,22 @@ def initial_weights(low: Graph, weights: Weights | None = None, seed: int = 0) -
     if weights is None:
         return weight_files.initialise(low, integer("seed", seed))
     if isinstance(weights, (str, os.PathLike)):
-        return weight_files.check(low, weight_files.load(weights), str(weights))
+        arrays = weight_files.load(weights)
+        if weight_files.OPTIMIZED in weight_files.metadata(weights):
+            _of_this(low, arrays, str(weights))
+        return weight_files.check(low, arrays, str(weights))
     return weight_files.check(low, arrays_of(weights, "weights", "bad-weights"), "weights")
+
+
+def _of_this(low: Graph, arrays: Arrays, origin: str) -> None:
+    """Refuse weights of an optimised network for one as it was written."""
+    if arrays.keys() != {name for name, _ in low.params()}:
+        raise fail(
+            "optimized-weights", "these are weights of an optimised network",
+            origin=origin,
+            help="give those that it was compiled with, of the network as it was written; from"
+            " Python, `undone` of what `optimize` gave tells them",
+        )  # fmt: skip
 
 
 def load(
@@ -265,7 +279,8 @@ def compile(  # noqa: A001 - the command's own name
     arrays = initial_weights(low, weights, seed)
     if to == "torch":
         keep(path.with_suffix(".safetensors"), graph.files)
-        return _write_torch(made.graph, made.weights(arrays), path, weights)
+        passes = ",".join(names(optimize))
+        return _write_torch(made.graph, made.weights(arrays), path, weights, passes)
     model, difference, unverified = _onnx(low, arrays, made, opset, verify, _said_of(weights))
     less = None
     if precision != "fp32":
@@ -309,18 +324,21 @@ def _said_of(weights: Weights | None) -> dict[str, str]:
     return {key: said[key] for key in (weight_files.INPUTS, weight_files.RECIPE) if key in said}
 
 
-def _write_torch(low: Graph, arrays: Arrays, path: Path, weights: Weights | None) -> Compiled:
+def _write_torch(
+    low: Graph, arrays: Arrays, path: Path, weights: Weights | None, passes: str
+) -> Compiled:
     from xgraph.backends.torch import to_source
 
     source, beside = to_source(low), path.with_suffix(".safetensors")
-    stays = beside.exists() and _stays(beside, arrays, weights)
+    stays = beside.exists() and _stays(beside, arrays, weights, passes)
     if not stays:
-        weight_files.save(beside, arrays, _said_of(weights))
+        optimized = {weight_files.OPTIMIZED: passes} if passes else {}
+        weight_files.save(beside, arrays, _said_of(weights) | optimized)
     write_whole(path, source)
     return Compiled((path,) if stays else (path, beside))
 
 
-def _stays(beside: Path, arrays: Arrays, weights: Weights | None) -> bool:
+def _stays(beside: Path, arrays: Arrays, weights: Weights | None, passes: str) -> bool:
     """Whether a weights file need not be written anew; fresh weights never take the place of
     others, nor those that were read the place of their own file."""
     read = isinstance(weights, (str, os.PathLike)) and same_file(beside, weights)
@@ -328,15 +346,16 @@ def _stays(beside: Path, arrays: Arrays, weights: Weights | None) -> bool:
         return False
     if _holds(beside, arrays):
         return True
-    others = "what a network takes of these" if read else "fresh weights"
+    others = "fresh weights"
+    if read:
+        others = "those of the optimised network" if passes else "what a network takes of these"
+    elsewhere = f"write to another file, `-o {beside.with_name('other.py')}`"
+    keeps = f"`--weights {beside}` {'takes' if passes else 'keeps'} them"
     raise fail(
-        "would-overwrite",
-        f"{others} would take the place of those in this file",
+        "would-overwrite", f"{others} would take the place of those in this file",
         origin=str(beside),
-        help="write to another file"
-        if read
-        else f"`--weights {beside}` keeps them; or write elsewhere, or remove the file",
-    )
+        help=elsewhere if read else f"{keeps}; {'and' if passes else 'or'} {elsewhere}",
+    )  # fmt: skip
 
 
 def _holds(path: Path, arrays: Arrays) -> bool:

@@ -15,8 +15,11 @@ from xgraph.ir.attrs import Attrs
 from xgraph.ir.graph import Node
 from xgraph.ir.types import Dim, TensorType
 
-NEW = frozenset(("conv", "deconv", "linear", "bn", "add", "sub", "mul", "div", "max", "matmul"))
-"""Ops whose output is new memory, and no view."""
+NEW = dict.fromkeys(("conv", "deconv", "linear", "bn"), 1) | dict.fromkeys(
+    ("add", "sub", "mul", "div", "max", "matmul"), 2
+)
+"""Ops whose output is new memory, and no view, where they have so many inputs: the sum of one value
+is that value."""
 Scalar: TypeAlias = bool | int | float | str | tuple[int, ...]
 
 
@@ -103,7 +106,9 @@ class Site:
     def over(self) -> dict[str, bool]:
         """The argument with which an activation writes over what it reads, where that is new memory
         and stands in the same expression, so that nothing else can read it."""
-        is_new = self.node.inputs[0].node.op.name in NEW and not self.x.is_name
+        read = self.node.inputs[0].node
+        is_new = read.op.name in NEW and len(read.inputs) >= NEW[read.op.name]
+        is_new = is_new and not self.x.is_name
         return {"inplace": True} if self.in_place and is_new else {}
 
     def layer(self, *operands: Code) -> Code:

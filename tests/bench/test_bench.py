@@ -15,6 +15,7 @@ from xgraph.build import build_source
 from xgraph.cli import main
 from xgraph.source import Source
 from xgraph.timing import interleaved
+from xgraph.tune.store import kept
 from xgraph.weights import initialise
 
 NET = """network small
@@ -56,6 +57,23 @@ def test_json(net: Path) -> None:
     assert told["peak"] > 0
     assert {figure["batch"] for figure in told["figures"]} == {2}
     assert next(f for f in told["figures"] if f["row"] == EAGER)["speed"] == 1
+
+
+def test_what_was_found_is_kept(net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XGRAPH_CACHE", str(tmp_path / "cache"))
+    low = lower(build_source(Source("<test>", NET)))
+    assert kept(low, "onnx", 3) is None
+    run(net, "--batch", 3, "--seconds", 0.01)
+    assert kept(low, "onnx", 3) is not None
+
+
+def test_open_axes_are_told(tmp_path: Path) -> None:
+    (tmp_path / "t.xg").write_text(
+        "network t\ndim T\nmodality words: i64[T]\n"
+        "superlayer read(words) { embedding(9, 4) -> lstm(3) }\noutput y = read\n"
+    )
+    told = run(tmp_path / "t.xg", "--batch", 2, "--seconds", 0.01)
+    assert told.startswith("with T = ")
 
 
 def test_rows_compute_the_same() -> None:

@@ -56,6 +56,14 @@ def test_boxes_are_what_was_declared() -> None:
     ]  # fmt: skip
 
 
+def test_a_label_of_a_layer_is_its_title() -> None:
+    found = drawn(
+        "network n\nmodality a: [4]\nsuperlayer p(a) { hi: linear(3)\n relu }\noutput y = p\n"
+    )
+    told = [(box.title, box.text) for box in all_boxes(found) if box.kind == "layer"]
+    assert told == [("hi", "linear(3)"), ("relu", "")]
+
+
 def test_figures_are_those_of_show() -> None:
     found = drawn(TWO)
     lane = next(box for box in found.boxes if box.title == "p[0]")

@@ -55,6 +55,18 @@ def test_text(tmp_path: Path) -> None:
     assert " bn(" not in (tmp_path / "net.ir").read_text()
 
 
+def test_weights_of_the_optimised_network(tmp_path: Path) -> None:
+    """Are told from those of the network as it was written, beside which they do not go."""
+    written, own = tmp_path / "net.safetensors", tmp_path / "o2.safetensors"
+    run("--to", "torch", "-o", tmp_path / "net.py")
+    refused = ("--to", "torch", "-O2", "--weights", written, "-o", tmp_path / "net.py")
+    assert "-o {}".format(tmp_path / "other.py") in run(*refused, code=1)
+    run("--to", "torch", "-O2", "--weights", written, "-o", tmp_path / "o2.py")
+    told = run("--to", "onnx", "--weights", own, "-o", tmp_path / "net.onnx", code=1)
+    assert told.count("error[") == 1
+    assert "these are weights of an optimised network" in told
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [

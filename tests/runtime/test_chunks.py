@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from xgraph.ir.graph import Graph
 from xgraph.optimize.costs import Costs
 from xgraph.optimize.levels import optimize
 from xgraph.runtime import Plan, Session
+from xgraph.runtime.chunks import told_plan
 from xgraph.samples import sample_inputs
 from xgraph.source import Source
 from xgraph.weights import initialise
@@ -69,7 +71,8 @@ def test_a_batch_that_is_not_first() -> None:
 @pytest.mark.parametrize(
     ("plan", "told"),
     [({"chunk": 0}, "1 or more"), ({"workers": 0}, "1 or more"), ({"threads": 0}, "1 or more"),
-     ({"chunk": 1.5}, "is an integer")],
+     ({"chunk": 1.5}, "is an integer"), ({"workers": None}, "is an integer"),
+     ({"threads": 2**31}, "256 or less"), ({"workers": 1000}, "256 or less")],
 )  # fmt: skip
 def test_mistakes(low: Graph, plan: dict[str, Any], told: str) -> None:
     with pytest.raises(DiagnosticError, match=told):
@@ -79,3 +82,20 @@ def test_mistakes(low: Graph, plan: dict[str, Any], told: str) -> None:
 def test_shares() -> None:
     assert [Plan(workers=2).size(n) for n in (1, 2, 7)] == [1, 1, 4]
     assert [Plan(workers=2, chunk=3).size(n) for n in (1, 4, 100)] == [1, 2, 3]
+
+
+def test_a_model_without_inputs() -> None:
+    low = lower(build_source(Source("<test>", "network n\nlet p = parameter([4])\noutput p\n")))
+    model = to_onnx(low, initialise(low, 0)).SerializeToString()
+    assert list(Session(model).run({})) == ["p"]
+
+
+def test_no_outputs_at_all(low: Graph) -> None:
+    session = Session(to_onnx(low, initialise(low, 0)).SerializeToString(), chunk=2)
+    assert session.run(sample_inputs(low, 3), []) == {}
+
+
+def test_a_model_of_a_larger_machine() -> None:
+    here = os.cpu_count() or 1
+    told = told_plan({"xgraph.threads": "3000", "xgraph.workers": "1000000", "xgraph.chunk": "8"})
+    assert told == Plan(here, here, 8)

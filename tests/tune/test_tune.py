@@ -59,7 +59,18 @@ def test_what_is_kept_is_read() -> None:
     assert found.cases == known("onnx") == {CASE: (1e-3, 2e-3)}
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"call": 1, "cases": [[1]]}'])
+def _table(count: str, kernel: str = "[3, 3]", time: str = "1") -> str:
+    case = f'["conv", {count}, 4, 4, {kernel}, [4, 4], 3, 1, {time}]'
+    return f'{{"call": 1, "byte": 1, "cases": [{case}]}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"call": 1, "cases": [[1]]}', "[" * 100_000,
+     '{"call": NaN, "byte": 1, "cases": []}', _table("0"), _table("-3"), _table("1e999"),
+     _table("null"), _table('"2"'), _table("2", '["3", 3]'), _table("2", '"33"'),
+     _table("2", time="NaN")],
+)  # fmt: skip
 def test_a_file_that_is_none(text: str) -> None:
     path = keep("onnx", 1e-6, 1e-9, {})
     path.write_text(text)
@@ -141,14 +152,27 @@ def test_a_compiler_without_a_network() -> None:
     assert (told.exit_code, "name files" in told.output) == (1, True)
 
 
+def test_batches_are_of_networks() -> None:
+    told = CliRunner().invoke(main, ["tune", "--batch", "8"])
+    assert (told.exit_code, "name files" in told.output) == (1, True)
+
+
 def test_a_compiler_has_the_cases_of_pytorch() -> None:
     keep("torch", 2e-6, 3e-9, {CASE: (1e-3, 2e-3)})
     assert costs("inductor", 4).cases == {CASE: (1e-3, 2e-3)}
 
 
+def _choice(last: str, chunk: str, workers: str) -> str:
+    joins = f'"joins": "never", "channels_last": {last}, "threads": null'
+    return f'{{"D": {{"4": {{{joins}, "chunk": {chunk}, "workers": {workers}}}}}}}'
+
+
 @pytest.mark.parametrize(
-    "value", ["[]", '{"D": 1}', '{"D": {"4": 1}}', '{"D": {"4": {"joins": "x"}}}', "x"]
-)
+    "value",
+    ["[]", '{"D": 1}', '{"D": {"4": 1}}', '{"D": {"4": {"joins": "x"}}}', "x", "[" * 100_000,
+     _choice("false", "Infinity", "1"), _choice("false", "null", "2.7"),
+     _choice('"x"', "null", "1"), _choice("false", '"8"', "1")],
+)  # fmt: skip
 def test_choices_that_are_none(value: str, tmp_path: Path) -> None:
     (tmp_path / "two.xg").write_text(TWO)
     low = driver.tensor_graph(xgraph.parse(tmp_path / "two.xg"))
@@ -157,6 +181,24 @@ def test_choices_that_are_none(value: str, tmp_path: Path) -> None:
     path.write_text(value.replace("D", digest))
     with pytest.raises(DiagnosticError, match="cannot be read"):
         kept(low, "torch", 4)
+
+
+def test_choices_beside_which_nothing_can_be_kept() -> None:
+    low = driver.tensor_graph(build_source(Source("<two>", TWO)))
+    path = keep_choice(low, costs("torch", 4))
+    (digest,) = json.loads(path.read_text())
+    path.write_text(f'{{"{digest}": []}}')
+    with pytest.raises(DiagnosticError, match="cannot be read"):
+        keep_choice(low, costs("torch", 4))
+
+
+def test_cases_that_come_with_xgraph_stay(tmp_path: Path) -> None:
+    (tmp_path / "two.xg").write_text(TWO)
+    before = costs("onnx", 1).cases
+    assert len(before) > 100
+    CliRunner().invoke(main, ["tune", str(tmp_path / "two.xg"), "--target", "onnx", "--batch", "2"])
+    assert path_of("onnx").is_file()
+    assert costs("onnx", 1).cases.keys() > before.keys()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from xgraph.samples import sample_inputs
 from xgraph.timing import Run
 from xgraph.tune.choose import choose
 from xgraph.tune.runs import frozen, in_torch
-from xgraph.tune.store import costs, kept
+from xgraph.tune.store import costs, keep_choice, kept
 
 if TYPE_CHECKING:
     import torch
@@ -209,6 +209,7 @@ def _chosen(case: Case, backend: Target) -> tuple[Optimized, str]:
         found = kept(case.low, target, case.batch)
         if found is None:
             found = choose(case.low, case.weights, costs(target, case.batch))
+            keep_choice(case.low, found)
         case.choices[target] = found
     found = case.choices[target]
     return optimize(case.low, "2", costs=found), found.told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -52,13 +52,19 @@ def figures(
     rows: Iterable[str],
     seconds: float,
     device: Device = "cpu",
+    observe: Callable[[int, str], None] | None = None,
 ) -> Iterator[list[Figure]]:
-    """Of a tensor-level network, batch by batch; each row is timed for about so many seconds."""
+    """Of a tensor-level network, batch by batch; each row is timed for about so many seconds.
+    `observe` is told of the batch and the row that is made ready."""
     chosen = dict.fromkeys((EAGER, *rows))
     macs = live_cost(low).macs
     for batch in batches:
         case = Case(low, weights, batch, device)
-        made = {label: _made(label, case) for label in chosen}
+        made = {}
+        for label in chosen:
+            if observe is not None:
+                observe(batch, label)
+            made[label] = _made(label, case)
         runs = {label: one.run for label, one in made.items() if isinstance(one, Made)}
         times = interleaved(runs, seconds * len(runs))
         work = None if isinstance(macs, Expr) else 2 * macs * batch

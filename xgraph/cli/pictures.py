@@ -37,4 +37,4 @@ def draw(
     drawn = draw(graph, path if out is None else named(out, "output"), expand=expand)
     click.echo(f"wrote {drawn.path}")
     if drawn.hidden:
-        click.echo(f"{drawn.hidden:,} parts are in collapsed boxes")
+        click.echo(f"{drawn.hidden:,} parts are in collapsed boxes, which `--expand` opens")

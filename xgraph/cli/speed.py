@@ -19,8 +19,11 @@ from xgraph.cli.common import (
     set_option,
     weights_option,
 )
+from xgraph.diagnostics import fail
+from xgraph.samples import fitting_sizes
 
 if TYPE_CHECKING:
+    from xgraph.ir.graph import Graph
     from xgraph.optimize.costs import Case, Target
 
 
@@ -49,11 +52,15 @@ def tune(
     Example: xgraph tune net.xg --target onnx
     """
     from xgraph import driver
-    from xgraph.diagnostics import fail
     from xgraph.tune.cases import BATCHES, cases_of, grid
     from xgraph.tune.choose import choose
     from xgraph.tune.store import costs, keep_choice
 
+    if batches and not files:
+        raise fail(
+            "bad-option", "sizes of batches are for cases of networks", origin="--batch",
+            help="name files, or leave it out",
+        )  # fmt: skip
     for target in targets or ("onnx", "torch"):
         driver.require("torch" if target in ("torch", "inductor") else "onnxruntime")
         if not files:
@@ -75,9 +82,11 @@ def tune(
 
 def _measure(target: Target, cases: list[Case]) -> None:
     from xgraph.tune.measure import is_small, time_byte, time_call, time_case
-    from xgraph.tune.store import keep, known, path_of
+    from xgraph.tune.store import costs, keep, path_of
 
-    found = dict(known(target))
+    found = dict(
+        costs(target, 1).cases
+    )  # what comes with xgraph is not lost by a case of one's own
     todo = [case for case in cases if is_small(case)]
     with click.progressbar(todo, label=f"measuring {target}", file=sys.stderr) as each:
         for case in each:
@@ -134,10 +143,32 @@ def bench(
     arrays = driver.initial_weights(low, weights, seed)
     rows = rows_of(device, slow=compiled)
     most, found = peak(device), []
-    for each in figures(low, arrays, batches or (1, 8, 64), rows, seconds, device):
+    sizes = _sizes(low)
+    if sizes and not as_json:
+        click.echo(f"with {', '.join(f'{axis} = {size}' for axis, size in sizes.items())}\n")
+    for each in figures(
+        low, arrays, batches or (1, 8, 64), rows, seconds, device, observe=_tell_row
+    ):
         found += each
         if not as_json:
             click.echo(table(each, most) + "\n")
     if as_json:
-        told = {"peak": most, "figures": [figure.to_json() for figure in found]}
+        told = {"peak": most, "sizes": sizes, "figures": [figure.to_json() for figure in found]}
         click.echo(json.dumps(told, indent=2))
+
+
+def _sizes(low: Graph) -> dict[str, int]:
+    """Those that open axes get; `DiagnosticError` where none fit."""
+    found = fitting_sizes(low)
+    if found is None:
+        raise fail(
+            "bad-sizes", f"no sizes of its open axes were found at which `{low.name}` runs",
+            origin=low.name, help="give its axes sizes in the `.xg`",
+        )  # fmt: skip
+    return found
+
+
+def _tell_row(batch: int, row: str) -> None:
+    """A line that the next takes the place of, for who waits at a terminal."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[Kbatch {batch}: {row}\r", err=True, nl=False)

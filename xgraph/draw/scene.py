@@ -123,9 +123,12 @@ class _Drawn:
             kind, title = "modality", written(node.address)
         elif isinstance(node.scope, scopes.Route):
             kind, title = "route", f"{node.op.name}{router_text(node)}".strip()
+        text = ""
+        if kind == "layer" and node.address in self._graph.points:  # it has a label
+            title, text = written(node.address).rpartition(".")[2], title
         cost = self._summary.cost_at(node.address)
         shape = _shape(node.outputs[0]) if node.outputs else ""
-        return Box(_id(node), kind, title, "", shape, cost.params, cost.macs)
+        return Box(_id(node), kind, title, text, shape, cost.params, cost.macs)
 
 
 def _id(node: Node) -> str:

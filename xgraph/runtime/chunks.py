@@ -3,6 +3,7 @@ once, each on a thread of its own that waits for no other."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from xgraph.given import integer
 from xgraph.runtime.providers import Device
 from xgraph.runtime.shapes import Array, Signature, batch_of
 
+MOST = 256
+"""Threads, and chunks at once: with thousands, a session waits for minutes."""
 Run: TypeAlias = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
 
@@ -42,9 +45,13 @@ class Plan:
 
 def plan_of(device: Device, threads: int | None, workers: int, chunk: int | None) -> Plan:
     """The plan that options make."""
-    for name, value in (("threads", threads), ("workers", workers), ("chunk", chunk)):
+    workers = integer("workers", workers, least=1)
+    for name, value in (("threads", threads), ("chunk", chunk)):
         if value is not None:
             integer(name, value, least=1)
+    for name, value in (("threads", threads), ("workers", workers)):
+        if value is not None and value > MOST:
+            raise fail("bad-option", f"`{name}` is {MOST} or less, not {value}")
     if device != "cpu" and (workers != 1 or chunk is not None):
         told = "a batch runs in parts on `cpu`"
         raise fail("bad-option", told, help=f"leave `workers` and `chunk` out on `{device}`")
@@ -61,6 +68,8 @@ class Chunks:
 
     def run(self, one: Run, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of all chunks, one behind the other. Every input has the batch first."""
+        if not self._plan.parts:
+            return dict(one(inputs))
         batch = len(next(iter(inputs.values())))
         size = self._plan.size(batch)
         if size >= batch:
@@ -90,4 +99,6 @@ def told_plan(metadata: Mapping[str, str]) -> Plan:
         told = metadata.get(f"xgraph.{key}", "")
         if told.isdecimal() and len(told) < 10 and int(told):
             found[key] = int(told)
-    return Plan(found.get("threads"), found.get("workers", 1), found.get("chunk"))
+    threads, workers, chunk = found.get("threads"), found.get("workers", 1), found.get("chunk")
+    here = os.cpu_count() or 1  # the model may come from a larger machine
+    return Plan(None if threads is None else min(threads, here), min(workers, here), chunk)

@@ -109,6 +109,8 @@ class Session:
     ) -> dict[str, Array]:
         """The outputs named, or all of them, for `inputs`; mistakes in those are diagnostics."""
         checked = check_inputs(inputs, self.inputs, self.origin)
+        if isinstance(outputs, str):
+            outputs = [outputs]
         names = list(self.outputs if outputs is None else outputs)
         for name in names:
             if name not in self._tensors:
@@ -118,6 +120,8 @@ class Session:
                     origin=self.origin,
                     help=did_you_mean(name, self._tensors) or listed(self._tensors),
                 )
+        if not names:
+            return {}
         found = self._checked_run(checked, names)
         if told := misfit(found, self.outputs, sizes_of(checked, self.inputs)):
             raise fail("bad-model", told, origin=self.origin, help="mend what the model declares")

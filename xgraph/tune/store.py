@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from math import inf
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
@@ -26,13 +27,29 @@ VARIABLE = "XGRAPH_CACHE"
 """The folder, where it is not that of the system."""
 
 
+_MISTAKES = (AttributeError, KeyError, IndexError, OverflowError, TypeError, ValueError)
+"""What reading something else than was written here ends in."""
+
+
+def _count(number: Any) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 2**31:
+        raise ValueError(number)
+    return number
+
+
 def _maybe(number: Any) -> int | None:
-    return None if number is None else max(0, int(number))
+    return None if number is None else _count(number)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(value)
+    return value
 
 
 _CHOSEN: Mapping[str, Callable[[Any], Any]] = {
-    "joins": {joins: joins for joins in get_args(Joins)}.__getitem__, "channels_last": bool,
-    "chunk": _maybe, "workers": int, "threads": _maybe,
+    "joins": {joins: joins for joins in get_args(Joins)}.__getitem__, "channels_last": _flag,
+    "chunk": _maybe, "workers": _count, "threads": _maybe,
 }  # fmt: skip
 """What is kept of a choice, and how it is read."""
 
@@ -76,7 +93,7 @@ def kept(low: Graph, target: Target, batch: int) -> Costs | None:
     try:
         told = _json(read_text(path).text, str(path)).get(_digest(low), {}).get(str(batch))
         found = told and {key: read(told[key]) for key, read in _CHOSEN.items()}
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except _MISTAKES:
         raise _unreadable(str(path)) from None
     return replace(costs(target, batch), **found) if found else None
 
@@ -86,7 +103,10 @@ def keep_choice(low: Graph, chosen: Costs) -> Path:
     path = _choices(chosen.target)
     told = _json(read_text(path).text, str(path)) if path.is_file() else {}
     found = {key: getattr(chosen, key) for key in _CHOSEN}
-    told.setdefault(_digest(low), {})[str(chosen.batch)] = found
+    own = told.setdefault(_digest(low), {})
+    if not isinstance(own, dict):
+        raise _unreadable(str(path))
+    own[str(chosen.batch)] = found
     make_folder(path.parent)
     write_whole(path, json.dumps(told, indent=1, sort_keys=True) + "\n")
     return path
@@ -125,20 +145,16 @@ def _read(target: Target) -> dict[str, Any]:
 def _parsed(text: str, origin: str) -> dict[str, Any]:
     told = _json(text, origin)
     try:
-        table = {_case(entry): (float(entry[-2]), float(entry[-1])) for entry in told["cases"]}
-        return {
-            "call": float(told["call"]),
-            "byte": float(told["byte"]),
-            "cases": table,
-        }
-    except (ValueError, TypeError, KeyError, IndexError):
+        table = {_case(entry): (_time(entry[-2]), _time(entry[-1])) for entry in told["cases"]}
+        return {"call": _time(told["call"]), "byte": _time(told["byte"]), "cases": table}
+    except _MISTAKES:
         raise _unreadable(origin) from None
 
 
 def _json(text: str, origin: str) -> dict[str, Any]:
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _unreadable(origin) from None
     if not isinstance(told, dict):
         raise _unreadable(origin)
@@ -154,7 +170,18 @@ def _unreadable(origin: str) -> DiagnosticError:
 
 def _case(entry: list[Any]) -> Case:
     op, count, inputs, outputs, kernel, size, batch = entry[:-2]
-    return Case(op, count, inputs, outputs, tuple(kernel), tuple(size), batch)
+    if not isinstance(op, str):
+        raise ValueError(op)
+    return Case(
+        op, _count(count), _count(inputs), _count(outputs), tuple(map(_count, kernel)),
+        tuple(map(_count, size)), _count(batch),
+    )  # fmt: skip
+
+
+def _time(seconds: Any) -> float:
+    if not 0 <= float(seconds) < inf:
+        raise ValueError(seconds)
+    return float(seconds)
 
 
 def keep(target: Target, call: float, byte: float, cases: Table) -> Path:

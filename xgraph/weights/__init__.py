@@ -5,12 +5,13 @@ a graph, and handed from one version of a network to the next by address and sha
 """
 
 from xgraph.weights.check import check
-from xgraph.weights.file import INPUTS, RECIPE, load, metadata, save
+from xgraph.weights.file import INPUTS, OPTIMIZED, RECIPE, load, metadata, save
 from xgraph.weights.inherit import Inherited, inherit
 from xgraph.weights.initial import initialise
 
 __all__ = [
     "INPUTS",
+    "OPTIMIZED",
     "RECIPE",
     "Inherited",
     "check",

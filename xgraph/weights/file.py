@@ -24,6 +24,8 @@ INPUTS = "xgraph.inputs"
 
 RECIPE = "xgraph.recipe"
 """The metadata that says which losses and which prediction they were trained for."""
+OPTIMIZED = "xgraph.optimized"
+"""The metadata that says by which passes the network was optimised that they are of."""
 
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2",
