@@ -188,7 +188,10 @@ def test_library_stays_in_its_room(library: str) -> None:
     assert not [module for module in users if not module.startswith(homes)]
 
 
-HEAVY = {"torch", "onnx", "onnxruntime", "PIL", "pooch", "requests", "scipy"}
+HEAVY = {
+    "PIL", "jinja2", "matplotlib", "onnx", "onnxruntime", "pooch", "py_mini_racer", "requests",
+    "resvg_py", "scipy", "torch",
+}  # fmt: skip
 
 PROBE = """
 import sys
@@ -202,11 +205,19 @@ print("|".join(sorted({heavy!r} & set(sys.modules))))
 """
 
 
+def loaded(command: list[str], heavy: set[str]) -> str:
+    """Which of these libraries a command has loaded when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(args=command, heavy=heavy)], cwd=ROOT,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.splitlines()[-1]
+
+
 @pytest.mark.parametrize("command", [["check"], ["fmt", "--check"], ["show"]], ids=" ".join)
 def test_start_is_light(command: list[str]) -> None:
-    network = ROOT / "examples" / "xkerasnet.xg"
-    probe = PROBE.format(args=[*command, str(network)], heavy=HEAVY)
-    done = subprocess.run(
-        [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1] == ""
+    assert loaded([*command, str(ROOT / "examples" / "xkerasnet.xg")], HEAVY) == ""
+
+
+def test_help_is_lighter() -> None:
+    assert loaded(["--help"], HEAVY | {"numpy"}) == ""

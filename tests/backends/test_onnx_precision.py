@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 from onnx_support import Net, random_weights
@@ -23,7 +24,6 @@ from xgraph.precision import BOUNDS, error_of, reduced
 from xgraph.runtime import Session
 from xgraph.samples import fitting_sizes, sample_inputs
 
-onnx = pytest.importorskip("onnx")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FLOAT, FLOAT16, BFLOAT16 = 1, 10, 16
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 from random_networks import random_network
@@ -22,7 +23,6 @@ from xgraph.samples import fitting_sizes, sample_inputs
 from xgraph.train.quantise import ROWS, Calibration
 from xgraph.weights import save
 
-onnx = pytest.importorskip("onnx")
 INT8 = 3
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -21,17 +21,9 @@ from xgraph.weights import initialise
 NET = """network small
 modality image: [3, 8, 8]
 superlayer path[2](image) { conv(4, 3) -> bn -> relu -> globalavgpool -> linear(5) }
-route cc path[*].in with hidden = 4
 output logits = mean(path[*])
 """
-NET = NET.replace("route cc path[*].in with hidden = 4\n", "")
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes how long does not matter here."""
-    for name in ("timing.REST", "timing._TURN", "tune.choose._SECONDS", "tune.choose._FINAL"):
-        monkeypatch.setattr(f"xgraph.{name}", 1e-4)
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.fixture

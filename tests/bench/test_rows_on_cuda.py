@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from stand_in import Machine
 
@@ -20,19 +21,12 @@ from xgraph.runtime import Session
 from xgraph.source import Source
 from xgraph.weights import initialise
 
-torch = pytest.importorskip("torch")
 NET = """network small
 modality image: [3, 8, 8]
 superlayer path[2](image) { conv(4, 3) -> bn -> relu -> globalavgpool -> linear(5) }
 output logits = mean(path[*])
 """
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes how long does not matter here."""
-    for name in ("timing.REST", "timing._TURN", "tune.choose._SECONDS", "tune.choose._FINAL"):
-        monkeypatch.setattr(f"xgraph.{name}", 1e-4)
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, final
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 
 @final
@@ -31,8 +32,7 @@ def chromium() -> Iterator[Any]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("there is no Chromium here")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path,
             args=["--no-sandbox", "--disable-background-networking", "--disable-component-update"],

@@ -14,8 +14,6 @@ from refusals import refused
 from xgraph.cli import main
 from xgraph.draw import draw
 
-pytest.importorskip("py_mini_racer")
-pytest.importorskip("resvg_py")
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.xg"))
 NAMES = {path.stem for path in EXAMPLES}
 PICTURES = [

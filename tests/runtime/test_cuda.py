@@ -7,6 +7,7 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 from onnx_support import Array, Net, T, random_weights
@@ -17,8 +18,6 @@ import xgraph
 from xgraph.backends.onnx import to_onnx
 from xgraph.cli import main
 from xgraph.runtime import Placement, Session
-
-onnx = pytest.importorskip("onnx")
 
 
 def model(*shape: Any, mixed: bool = False) -> bytes:

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from xgraph.diagnostics import Diagnostic, DiagnosticError
@@ -15,7 +16,6 @@ from xgraph.runtime import Session
 from xgraph.runtime.bound import Bound
 from xgraph.runtime.errors import reason
 
-onnx = pytest.importorskip("onnx")
 F32, I64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 X = {"x": np.ones((2, 3, 4), np.float32)}
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
+import torch
 from refusals import refused
 
 import xgraph
@@ -19,7 +22,6 @@ TEXT = "network n\nmodality x: [3]\nmodality z: [2]\noutput y = x -> linear(2) -
 
 def wide() -> bytes:
     """Gives 4 MiB for each row."""
-    onnx = pytest.importorskip("onnx")
     value, f32 = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("Expand", ["x", "to"], ["y"], name="grow")], "g",
@@ -81,7 +83,6 @@ class Small:
 
 @pytest.mark.parametrize("kind", ["gpu", "cpu"])
 def test_pytorch_says_so_of_a_batch(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch = pytest.importorskip("torch")
     error: Exception = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
     if kind == "gpu":
         error = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
@@ -95,7 +96,6 @@ def test_pytorch_says_so_of_a_batch(kind: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_else_fails_in_pytorch_is_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
     monkeypatch.setattr("xgraph.backends.torch.to_module", lambda *_: Small(0, IndexError("far")))
     low = driver.tensor_graph(xgraph.parse(TEXT))
     inputs = {"x": np.ones((4, 3), np.float32), "z": np.ones((4, 2), np.float32)}
@@ -160,8 +160,6 @@ def test_which_size_the_batch_is(wanted: Signature, batch: str | None) -> None:
 
 
 def test_a_model_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    ort = pytest.importorskip("onnxruntime")
-
     def short(*_: object, **__: object) -> None:
         raise RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc")
 

@@ -12,7 +12,6 @@ from stand_in import Machine
 from xgraph.diagnostics import DiagnosticError, render
 from xgraph.runtime import Placement, Session
 
-pytest.importorskip("torch")
 PAGE = ROOT / "docs" / "runtime.md"
 
 

@@ -30,14 +30,8 @@ superlayer p(a) { conv(4, 3) }
 superlayer q(b) { conv(4, 3) }
 output y = add(p, q)
 """
+pytestmark = pytest.mark.usefixtures("at_once")
 CASE = Case("conv", 2, 3, 4, (3, 3), (8, 8), 8)
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes how long does not matter here."""
-    for name in ("timing.REST", "timing._TURN", "tune.choose._SECONDS", "tune.choose._FINAL"):
-        monkeypatch.setattr(f"xgraph.{name}", 1e-4)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,6 @@ from xgraph.cli.common import (
     weights_option,
 )
 from xgraph.diagnostics import fail
-from xgraph.samples import fitting_sizes
 
 if TYPE_CHECKING:
     from xgraph.ir.graph import Graph
@@ -159,6 +158,8 @@ def bench(
 
 def _sizes(low: Graph) -> dict[str, int]:
     """Those that open axes get; `DiagnosticError` where none fit."""
+    from xgraph.samples import fitting_sizes
+
     found = fitting_sizes(low)
     if found is None:
         raise fail(

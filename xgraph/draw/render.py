@@ -55,8 +55,9 @@ def _drawn(scene: Scene, expand: bool) -> dict[str, Any]:
     style = json.dumps(_plain(static("draw.css")))
     engine: Any = MiniRacer()
     try:
-        for source in (static("host.js"), static("viz.js"), static("draw.js"), f"begin({given})"):
-            engine.eval(source)
+        for source in ("host.js", "viz.js", "draw.js"):
+            engine.eval(static(source))
+        engine.eval(f"begin({given})").get(timeout=_SECONDS)
         found: dict[str, Any] = json.loads(engine.eval(f"finish({style})", timeout_sec=_SECONDS))
     except JSEvalException as error:
         raise fail(

@@ -112,18 +112,20 @@ const draw = (() => {
   }
 
   // What Graphviz found: boxes as rectangles, wires as curves, from the top.
-  function laidOf(index, open, given, ids) {
+  function laidOf(given, ids) {
     const [, , width, top] = given.bb.split(",").map(Number);
     const places = new Map();
     (given.objects || []).forEach((each) => {
       const id = ids[Number(each.id)];
       if (each.bb) {
         const [x0, y0, x1, y1] = each.bb.split(",").map(Number);
-        places.set(id, { id, x: x0, y: top - y1, width: x1 - x0, height: y1 - y0, open: true });
+        places.set(id, { id, x: x0, y: top - y1, width: x1 - x0, height: y1 - y0,
+          isOpen: true });
       } else {
         const [x, y] = each.pos.split(",").map(Number);
         const w = each.width * 72, h = each.height * 72;
-        places.set(id, { id, x: x - w / 2, y: top - y - h / 2, width: w, height: h });
+        places.set(id, { id, x: x - w / 2, y: top - y - h / 2, width: w, height: h,
+          isOpen: false });
       }
     });
     const names = (given.objects || []).map((each) => ids[Number(each.id)]);
@@ -152,10 +154,9 @@ const draw = (() => {
     return parts.filter(Boolean).join(", ");
   }
 
-  function boxOf(index, open, laid) {
+  function boxOf(index, laid) {
     const box = index.boxes.get(laid.id);
-    const { x, y, width, height } = laid;
-    const isOpen = Boolean(laid.open);
+    const { x, y, width, height, isOpen } = laid;
     const mark = box.boxes ? (isOpen ? "open" : "closed") : "leaf";
     const role = box.boxes ? ` role="button" aria-expanded="${isOpen}"` : ' role="img"';
     const shape = `<rect x="${round(x)}" y="${round(y)}" width="${round(width)}"` +
@@ -181,13 +182,12 @@ const draw = (() => {
   }
 
   // `style` stands in the picture, for a file of its own.
-  function svgOf(index, open, laid, style) {
-    const size = `${round(laid.width + 2 * EDGE)} ${round(laid.height + 2 * EDGE)}`;
+  function svgOf(index, laid, style) {
+    const width = round(laid.width + 2 * EDGE), height = round(laid.height + 2 * EDGE);
     const tip = '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6"' +
       ' markerHeight="6" orient="auto"><path class="tip" d="M0 0L8 4L0 8z"/></marker>';
-    const [width, height] = size.split(" ");
-    const boxes = laid.boxes.map((each) => boxOf(index, open, each));
-    return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${-EDGE} ${-EDGE} ${size}"` +
+    const boxes = laid.boxes.map((each) => boxOf(index, each));
+    return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${-EDGE} ${-EDGE} ${width} ${height}"` +
       ` width="${width}" height="${height}" class="xgraph">` +
       `<title>${escaped(index.scene.name)}</title>` +
       (style ? `<style>${style}</style>` : "") + `<defs>${tip}</defs>` +
@@ -196,7 +196,7 @@ const draw = (() => {
 
   function drawn(viz, index, open, style) {
     const { dot, ids } = dotOf(index, open);
-    return svgOf(index, open, laidOf(index, open, viz.renderJSON(dot), ids), style);
+    return svgOf(index, laidOf(viz.renderJSON(dot), ids), style);
   }
 
   return { MOST, indexed, opened, all, shown, drawn };

@@ -42,10 +42,10 @@ var atob = (text) => {
 
 var index, open, viz;
 
-function begin(scene, expand) {
+async function begin(scene, expand) {
   index = draw.indexed(scene);
   open = expand ? draw.all(index) : draw.opened(index);
-  Viz.instance().then((found) => { viz = found; });
+  viz = await Viz.instance();
 }
 
 function finish(style) {
