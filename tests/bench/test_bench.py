@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from xgraph import lower
-from xgraph.bench.rows import EAGER, ROWS, Case, rows_of
+from xgraph.bench.rows import EAGER, ROWS, Case, Made, Row, rows_of
+from xgraph.bench.table import figures
 from xgraph.build import build_source
 from xgraph.cli import main
 from xgraph.source import Source
@@ -48,6 +51,7 @@ def test_json(net: Path) -> None:
     told = json.loads(run(net, "--batch", 2, "--seconds", 0.01, "--json"))
     assert told["peak"] > 0
     assert {figure["batch"] for figure in told["figures"]} == {2}
+    assert all(figure["spread"] >= 0 for figure in told["figures"])
     assert next(f for f in told["figures"] if f["row"] == EAGER)["speed"] == 1
 
 
@@ -77,13 +81,39 @@ def test_rows_compute_the_same() -> None:
         assert np.allclose(value, plain[EAGER], atol=1e-5), row
 
 
+def test_a_row_is_made_anew_for_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def waiting(label: str, milliseconds: list[int]) -> Row:
+        def make(case: Case) -> Made:
+            made.append(label)
+            wait = milliseconds[made.count(label) - 1] / 1000
+            return Made(lambda: time.sleep(wait))
+
+        return Row(make, is_slow=len(milliseconds) == 1)
+
+    rows = {
+        EAGER: waiting(EAGER, [20, 20, 20]),
+        "a": waiting("a", [5, 10, 30]),
+        "b": waiting("b", [5]),
+    }
+    monkeypatch.setattr("xgraph.bench.table.ROWS", rows)
+    low = lower(build_source(Source("<test>", NET)))
+    ((eager, a, b),) = figures(low, initialise(low, 0), [1], rows, 0.01)
+    assert Counter(made) == {EAGER: 3, "a": 3, "b": 1}
+    assert a.seconds == pytest.approx(0.010, rel=0.3)
+    assert a.spread == pytest.approx(2.5, rel=0.3)
+    assert a.speed == pytest.approx(eager.seconds / a.seconds)
+    assert b.spread < 1
+
+
 def test_a_row_that_cannot_run(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object, **__: object) -> None:
         raise RuntimeError("no exporter\ntoday")
 
     monkeypatch.setattr("torch.onnx.export", refused)
     told = run(net, "--batch", 1, "--seconds", 0.01)
-    assert "| 1 | torch.onnx.export, ONNX Runtime: no exporter | - | - | - |" in told
+    assert "| 1 | torch.onnx.export, ONNX Runtime: no exporter | - | - | - | - |" in told
     monkeypatch.setattr("xgraph.bench.rows.in_torch", refused)
     assert "bug in xgraph" in run(net, "--batch", 1, "--seconds", 0.01, code=3)
 
@@ -103,8 +133,6 @@ def test_mistakes(net: Path, args: tuple[object, ...], told: str) -> None:
 
 
 def test_times_are_of_each() -> None:
-    import time
-
     found = interleaved({"a": lambda: time.sleep(0.02), "b": lambda: None}, 0.05, rest=0.0)
     assert found["a"] > 0.015 > 100 * found["b"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -13,11 +14,15 @@ from xgraph.ir.graph import Graph
 from xgraph.ir.types import Expr
 from xgraph.optimize.sources import Arrays
 from xgraph.report import live_cost
-from xgraph.timing import interleaved
+from xgraph.timing import Run, interleaved
+from xgraph.tune.measure import product
 
 if TYPE_CHECKING:
     from xgraph.runtime import Device
 
+_ROUNDS = 3
+"""So many times is each row made and timed: where its memory comes to lie moves it by some
+hundredths for as long as it lives."""
 _PRODUCT = {"cpu": 1536, "cuda": 8192}
 """Rows and columns of the matrices by whose product the machine's rate is told."""
 _LONGEST = 120
@@ -33,6 +38,8 @@ class Figure:
     row: str
     seconds: float | None
     """The median; None where it cannot run."""
+    spread: float | None
+    """How far apart the medians of the rounds are, as a share of `seconds`."""
     speed: float | None
     """As a multiple of PyTorch's, as the network is written."""
     note: str
@@ -59,24 +66,39 @@ def figures(
     chosen = dict.fromkeys((EAGER, *rows))
     macs = live_cost(low).macs
     for batch in batches:
-        case = Case(low, weights, batch, device)
-        made = {}
-        for label in chosen:
-            if observe is not None:
-                observe(batch, label)
-            made[label] = _made(label, case)
-        runs = {label: one.run for label, one in made.items() if isinstance(one, Made)}
-        times = interleaved(runs, seconds * len(runs))
         work = None if isinstance(macs, Expr) else 2 * macs * batch
-        found: list[Figure] = []
-        for label, one in made.items():
-            if isinstance(one, str):
-                found.append(Figure(batch, label, None, None, one, None))
-                continue
-            each = times[label]
-            rate = work and work / each
-            found.append(Figure(batch, label, each, times[EAGER] / each, one.note, rate))
-        yield found
+        case = Case(low, weights, batch, device)
+        rounds: dict[str, list[float]] = {label: [] for label in chosen}
+        made: dict[str, Made | str] = {}
+        for _ in range(_ROUNDS):
+            made = {label: one for label, one in made.items() if _lasts(label, one)}
+            for label in chosen:
+                if label not in made:
+                    if observe is not None:
+                        observe(batch, label)
+                    made[label] = _made(label, case)
+            runs = {label: one.run for label, one in made.items() if isinstance(one, Made)}
+            for label, took in interleaved(runs, seconds / _ROUNDS * len(runs)).items():
+                rounds[label].append(took)
+        eager = statistics.median(rounds[EAGER])
+        yield [_figure(batch, label, made[label], rounds[label], eager, work) for label in chosen]
+
+
+def _lasts(label: str, made: Made | str) -> bool:
+    """Whether a row is not made anew for the next round."""
+    return isinstance(made, str) or ROWS[label].is_slow
+
+
+def _figure(
+    batch: int, label: str, made: Made | str, times: list[float], eager: float, work: int | None
+) -> Figure:
+    if isinstance(made, str):
+        return Figure(batch, label, None, None, None, made, None)
+    seconds = statistics.median(times)
+    spread = (max(times) - min(times)) / seconds
+    return Figure(
+        batch, label, seconds, spread, eager / seconds, made.note, work and work / seconds
+    )
 
 
 def _made(label: str, case: Case) -> Made | str:
@@ -98,32 +120,41 @@ def _made(label: str, case: Case) -> Made | str:
 
 
 def peak(device: Device = "cpu") -> float:
-    """Floating-point operations a second of a large product of float32 matrices in PyTorch, without
-    TF32, the best of several."""
+    """Floating-point operations a second of a large product of float32 matrices, without TF32, the
+    best of several: of PyTorch and, on a CPU, of ONNX Runtime, which has other kernels."""
     import torch
 
     size = _PRODUCT[device]
     a = torch.rand(size, size, device=device)
-    best = float("inf")
-    for _ in range(24):
-        start = time.perf_counter()
+
+    def multiply() -> None:
         a @ a
         if device == "cuda":
             torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - start)
+
+    runs: list[Run] = [multiply]
+    if device == "cpu":
+        runs.append(product(size, "onnx"))
+    best = float("inf")
+    for run in runs:
+        for _ in range(24):
+            start = time.perf_counter()
+            run()
+            best = min(best, time.perf_counter() - start)
     return 2 * size**3 / best
 
 
 def table(found: Iterable[Figure], peak: float) -> str:
     """As Markdown."""
-    lines = ["| batch | run by | ms | speed | of peak |", "|---:|---|---:|---:|---:|"]
+    lines = ["| batch | run by | ms | spread | speed | of peak |", "|---:|---|---:|---:|---:|---:|"]
     for one in found:
         told = f"{one.row} ({one.note})" if one.note else one.row
         if one.seconds is None or one.speed is None:
-            lines.append(f"| {one.batch} | {one.row}: {one.note} | - | - | - |")
+            lines.append(f"| {one.batch} | {one.row}: {one.note} | - | - | - | - |")
             continue
         share = "" if one.rate is None else f"{one.rate / peak:.0%}"
         lines.append(
-            f"| {one.batch} | {told} | {one.seconds * 1e3:.2f} | {one.speed:.2f} | {share} |"
+            f"| {one.batch} | {told} | {one.seconds * 1e3:.2f} | {one.spread:.0%} |"
+            f" {one.speed:.2f} | {share} |"
         )
     return "\n".join(lines)

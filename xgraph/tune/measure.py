@@ -51,6 +51,11 @@ def time_byte(target: Target) -> float:
     return found["copy"] / (4 * 4 * size)
 
 
+def product(size: int, target: Target) -> Run:
+    """Of two matrices of that many rows and columns."""
+    return _prepared(_text("product", [size], f"linear({size}, bias=false)"), size, target)
+
+
 def joined(case: Case) -> str:
     """The `.xg` of layers as one: of as many groups, or of a matrix of blocks."""
     return _text("joined", _shape(case, case.count), _layer(case, case.count))
