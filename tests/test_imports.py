@@ -51,13 +51,14 @@ ARROWS: dict[str, set[str]] = {
     | {"grammar", "build", "passes", "backends", "runtime", "samples"}
     | {"report", "space", "optimize", "tune", "precision"},
     "draw": CORE | {"build", "driver", "report"},
+    "pages": BASE,
     "arrays": CORE | {"driver"},
     "profile": CORE | {"backends", "runtime", "driver", "optimize", "report", "samples"},
     "recipe": BASE | {"files"},
     "data": CORE | {"recipe"},
     "train": CORE | {"data", "recipe", "build", "passes", "backends", "runtime", "driver"},
     "search": CORE
-    | {"samples"}
+    | {"samples", "pages"}
     | {"grammar", "build", "space", "passes", "data", "recipe", "train", "driver", "report"},
     "cli": CORE
     | {"grammar", "build", "space", "backends", "runtime", "report", "driver", "arrays"}
@@ -82,8 +83,8 @@ HOMES = {
     "torch": {"backends.torch", "driver", "profile.modules", "train", "search", "tune", "bench"},
     "lightning_fabric": {"train", "search"},
     "torchmetrics": {"train"},
-    "matplotlib": {"train", "search.figures", "draw.render"},
-    "jinja2": {"search.report", "draw.render"},
+    "matplotlib": {"pages.plots", "train", "search.figures", "draw.render"},
+    "jinja2": {"pages.page", "search.report", "draw.render"},
     "markupsafe": {"search.report", "draw.render"},
     "py_mini_racer": {"draw.render"},
     "resvg_py": {"draw.render"},

@@ -1,101 +1,13 @@
-"""The pictures of a search: SVG that stands in a page, in the page's own ink.
-
-No name from outside is drawn: the page says which colour is what, so that nothing has to be escaped
-twice, and any script can be read.
-"""
+"""The pictures of a search."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, cycle
+from itertools import accumulate
 from typing import Any, final
 
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""Okabe and Ito's, which colour-blind people can tell apart, without what is pale on white. The
-page has them as `--mark-0` and so on, somewhat lighter on a dark ground."""
-DASHES = {"-": "none", "--": "6 3", "-.": "6 2 1 2", ":": "1.5 2.5"}
-"""Lines, and their SVG."""
-MARKS = {"o": "\N{BLACK CIRCLE}", "^": "\N{BLACK UP-POINTING TRIANGLE}",
-         "s": "\N{BLACK SQUARE}", "D": "\N{BLACK DIAMOND}"}  # fmt: skip
-"""Markers, and letters that look like them."""
-_INK = "#010203"
-"""Stands for the colour of the page's text."""
-_STYLE: Any = {
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.family": "sans-serif",
-    "grid.alpha": 0.15,
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    **dict.fromkeys(
-        ("axes.edgecolor", "axes.labelcolor", "grid.color", "text.color", "xtick.color",
-         "ytick.color"), _INK,
-    ),
-}  # fmt: skip
-_DATES = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-
-
-@final
-@dataclass(frozen=True)
-class Key:
-    """An entry of a legend."""
-
-    name: str
-    color: str
-    mark: str
-    """Of DASHES or MARKS."""
-
-    @property
-    def ink(self) -> str:
-        """The colour as the page has it."""
-        return f"var(--mark-{PALETTE.index(self.color)})"
-
-    @property
-    def dashes(self) -> str | None:
-        return DASHES.get(self.mark)
-
-    @property
-    def letter(self) -> str | None:
-        return MARKS.get(self.mark)
-
-
-def keys(names: Iterable[str], marks: Iterable[str]) -> list[Key]:
-    """A colour and a mark for each name."""
-    return [Key(*each) for each in zip(names, cycle(PALETTE), cycle(marks), strict=False)]
-
-
-def _drawn(name: str, told: str, size: tuple[float, float], paint: Callable[[Any], None]) -> str:
-    """An `<svg>` whose ids begin with `name`; `told` is for those who do not see it."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    buffer = io.StringIO()
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=size, layout="constrained")
-        paint(figure)
-        figure.savefig(buffer, format="svg", transparent=True, metadata=_DATES)
-    return _inline(buffer.getvalue(), name, told, size[0])
-
-
-def _inline(svg: str, name: str, told: str, width: float) -> str:
-    """What matplotlib writes as a file, as a part of a page, at most so many inches wide."""
-    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
-    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)  # would hold for the page
-    body = re.sub(r'((?<= id=")|(?<=url\(#)|(?<=href="#))', f"{name}-", body)
-    body = body.strip().replace(_INK, "currentColor")
-    for number, color in enumerate(PALETTE):
-        body = body.replace(color.lower(), f"var(--mark-{number})")
-    box = re.search(r'viewBox="[^"]*"', svg)
-    head = f'class="plot" style="max-width: {width}in" role="img" aria-label="{told}"'
-    return f"<svg {head} {box.group() if box else ''}>{body}"
-
-
-# ------------------------------------------------------------------------------------ the search
+from xgraph.pages.plots import INK, PALETTE, Key, drawn
 
 
 @final
@@ -138,7 +50,7 @@ def progress(
         left.set_ylabel(f"best {axis} so far")
         left.xaxis.get_major_locator().set_params(integer=True)
 
-    return _drawn("progress", "Best score so far against trials and seconds", (9, 3.4), paint)
+    return drawn("progress", "Best score so far against trials and seconds", (9, 3.4), paint)
 
 
 def steps(points: Sequence[tuple[int, float]], heat: Sequence[tuple[int, float]], axis: str) -> str:
@@ -156,7 +68,7 @@ def steps(points: Sequence[tuple[int, float]], heat: Sequence[tuple[int, float]]
         other.set_ylim(bottom=0)
         other.grid(False)
 
-    return _drawn("steps", f"{axis} of each trial and temperature by step", (9, 3.4), paint)
+    return drawn("steps", f"{axis} of each trial and temperature by step", (9, 3.4), paint)
 
 
 def guesses(pairs: Sequence[tuple[float, float]], axis: str) -> str:
@@ -166,12 +78,12 @@ def guesses(pairs: Sequence[tuple[float, float]], axis: str) -> str:
         axes = figure.subplots()
         guessed, found = _columns(pairs)
         ends = min(guessed + found), max(guessed + found)
-        axes.plot(ends, ends, ":", color=_INK, linewidth=1, alpha=0.6)
+        axes.plot(ends, ends, ":", color=INK, linewidth=1, alpha=0.6)
         axes.plot(guessed, found, "o", color=PALETTE[0], markersize=4, alpha=0.6, mew=0)
         axes.set_xlabel(f"guess of the {axis}")
         axes.set_ylabel(axis)
 
-    return _drawn("guesses", f"{axis} against the surrogate's guess of it", (5, 4), paint)
+    return drawn("guesses", f"{axis} against the surrogate's guess of it", (5, 4), paint)
 
 
 def tradeoff(
@@ -187,7 +99,7 @@ def tradeoff(
         axes = figure.subplots()
         corners = sorted(front)
         axes.plot(
-            *_columns(corners), color=_INK, linewidth=1, drawstyle="steps-post",
+            *_columns(corners), color=INK, linewidth=1, drawstyle="steps-post",
             marker="o", markersize=10, markerfacecolor="none",
         )  # fmt: skip
         for key, points in groups:
@@ -199,7 +111,7 @@ def tradeoff(
         axes.set_xlabel("parameters")
         axes.set_ylabel(axis)
 
-    return _drawn("tradeoff", f"{axis} against parameters, with the Pareto front", (9, 3.8), paint)
+    return drawn("tradeoff", f"{axis} against parameters, with the Pareto front", (9, 3.8), paint)
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

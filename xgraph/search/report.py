@@ -1,13 +1,10 @@
 """What there is to see of a search, on one page: report.html.
 
-The page holds all that it shows: pictures as SVG, their numbers as CSV, styles, no script. A policy
-in its head forbids to load anything, and the same trials give the same bytes.
+The same trials give the same bytes.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,11 +15,14 @@ from typing import Any, TypeAlias, final
 import numpy as np
 from jinja2 import Environment, StrictUndefined, Template
 
+from xgraph import pages
 from xgraph.files import FilePath, write_whole
 from xgraph.ir.graph import Graph
+from xgraph.pages import Code, Drawing, Figure, Fold, Key, Note, Part, Section, Table
+from xgraph.pages.page import Cell, csv_of
+from xgraph.pages.plots import DASHES, MARKS, PALETTE, keys
 from xgraph.search import figures
-from xgraph.search.drawing import Drawing, draw
-from xgraph.search.figures import Key
+from xgraph.search.drawing import draw
 from xgraph.search.front import front, known
 from xgraph.search.search import SEARCH
 from xgraph.search.standing import (
@@ -42,39 +42,6 @@ Best: TypeAlias = "Sequence[tuple[str, Trial, str, Graph]]"
 """The networks to show: the name by which their files go, trial, `.xg`, graph."""
 MEASURES = ("accuracy", "f1", "mse", "loss")
 """What is told of a network that was trained to the end, as far as it was measured."""
-Cell: TypeAlias = "str | int | float | None"
-
-
-@final
-@dataclass(frozen=True)
-class Table:
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-
-@final
-@dataclass(frozen=True)
-class Part:
-    """A section of the page."""
-
-    title: str
-    note: str
-    picture: str
-    """SVG."""
-    keys: tuple[Key, ...] = ()
-    """The legend of the picture."""
-    numbers: str = ""
-    """Those of the picture, as CSV."""
-    tables: tuple[Table, ...] = ()
-
-
-@final
-@dataclass(frozen=True)
-class Network:
-    title: str
-    text: str
-    drawing: Drawing | None
 
 
 @final
@@ -121,22 +88,21 @@ def page(
     trials = sorted(trials, key=lambda trial: trial.number)
     scale = Scale.of(trials)
     spent = Spent.of(trials)
-    facts = {name: _told(value) for name, value in about.items() if name != "title"}
+    facts = {name: value for name, value in about.items() if name != "title"}
     facts["trials"] = f"{spent.trials:,}, of which {spent.failed:,} failed"
     facts["time"] = f"{_time(spent.seconds)} of evaluation"
-    parts = [_progress, _steps, _guesses, _tradeoff]
-    return _template().render(
-        title=str(about.get("title") or "A search"),
-        facts=facts,
+    makers = [_progress, _steps, _guesses, _tradeoff]
+    sections = [
+        _standing(trials, scale),
+        _best(best, finals, scale) if best else None,
+        *(make(trials, scale) for make in makers),
+        Section("Cost", [_cost(trials)]),
+        _failures(trials),
+    ]
+    return pages.page(
+        str(about.get("title") or "A search"), facts, [each for each in sections if each],
         verdict=verdict(trials, str(about.get("strategy", ""))),
-        standing=_standing(trials, scale),
-        parts=[part for make in parts if (part := make(trials, scale))],
-        ranking=_ranking(best, scale) if best else None,
-        finals=_finals(finals, scale) if finals else None,
-        networks=[Network(_heading(*each[:2], scale), each[2], draw(each[3])) for each in best],
-        cost=_cost(trials),
-        failures=_failures(trials),
-    )
+    )  # fmt: skip
 
 
 @cache
@@ -144,29 +110,11 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["cell"] = _cell
-    text = (files("xgraph.search") / "report.html.jinja").read_text("utf-8")
+    text = (files("xgraph.search") / "drawing.html.jinja").read_text("utf-8")
     return environment.from_string(text)
 
 
 # -------------------------------------------------------------------------------------- values
-
-
-def _told(value: object) -> str:
-    """A value of the head as text."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_told(each)}" for name, each in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_told, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
-
-
-def _cell(value: Cell) -> str:
-    if isinstance(value, float):
-        return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else value
 
 
 def _time(seconds: float) -> str:
@@ -176,14 +124,6 @@ def _time(seconds: float) -> str:
     minutes, left = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s"
-
-
-def _csv(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
-    return buffer.getvalue()
 
 
 def _shown(score: float, scale: Scale) -> float:
@@ -198,7 +138,7 @@ def _axis(scale: Scale, word: str = "score") -> str:
 # --------------------------------------------------------------------------------------- parts
 
 
-def _standing(trials: Sequence[Trial], scale: Scale) -> Table | None:
+def _standing(trials: Sequence[Trial], scale: Scale) -> Section | None:
     """The best of each phase, and how the search stands to it."""
     by = phases(trials)
     mine = Reached.of(by.get(SEARCH, []))
@@ -216,14 +156,22 @@ def _standing(trials: Sequence[Trial], scale: Scale) -> Table | None:
     head = ("phase", "trials", *(f"seed {seed}" for seed in seeds),
             f"{'mean of best' if seeds else 'best'} {scale.measure}", "search above it",
             "parameters of the best")  # fmt: skip
-    return Table("The best of the search and of each baseline", head, tuple(rows)) if rows else None
+    if not rows:
+        return None
+    note = Note(
+        "Measured on the validation rows, by which the best is chosen: the best of many networks is"
+        " told too well, the more so the more there were. One training each, so small differences"
+        " may be chance."
+    )
+    table = Table("The best of the search and of each baseline", head, rows)
+    return Section("Against baselines", [note, table])
 
 
-def _progress(trials: Sequence[Trial], scale: Scale) -> Part | None:
+def _progress(trials: Sequence[Trial], scale: Scale) -> Section | None:
     by = {name: part for name, part in phases(trials).items() if leader(part)}
     if not by:
         return None
-    signs = figures.keys(by, figures.DASHES)
+    signs = keys(by, DASHES)
     runs, levels, rows = [], [], []
     for sign, (name, seed, part) in (
         (sign, each)
@@ -239,13 +187,12 @@ def _progress(trials: Sequence[Trial], scale: Scale) -> Part | None:
         rows += [(name, seed, *row) for row in zip(
             range(1, len(part) + 1), (t.number for t in part), run.spent(), run.best(), strict=True
         )]  # fmt: skip
-    return Part(
-        "The best so far",
-        "A repeated network is a trial that takes no time. Horizontal lines are single networks.",
-        figures.progress(runs, levels, _axis(scale)),
-        tuple(signs),
-        _csv(("phase", "seed", "trials", "trial", "seconds", _axis(scale, "best")), rows),
-    )
+    note = "A repeated network is a trial that takes no time. Horizontal lines are single networks."
+    figure = Figure(
+        figures.progress(runs, levels, _axis(scale)), signs,
+        csv_of(("phase", "seed", "trials", "trial", "seconds", _axis(scale, "best")), rows),
+    )  # fmt: skip
+    return Section("The best so far", [Note(note), figure])
 
 
 def _seeds(name: str, trials: Sequence[Trial]) -> Iterator[tuple[str, int, list[Trial]]]:
@@ -254,7 +201,7 @@ def _seeds(name: str, trials: Sequence[Trial]) -> Iterator[tuple[str, int, list[
         yield name, seed, [trial for trial in trials if trial.search_seed == seed]
 
 
-def _steps(trials: Sequence[Trial], scale: Scale) -> Part | None:
+def _steps(trials: Sequence[Trial], scale: Scale) -> Section | None:
     """Only of searches that draw by a temperature."""
     able = [t for t in trials if is_scored(t) and {"step", "temperature"} <= t.notes.keys()]
     if not able:
@@ -267,17 +214,16 @@ def _steps(trials: Sequence[Trial], scale: Scale) -> Part | None:
         (t.number, t.notes["step"], t.notes["temperature"], value)
         for t, value in zip(able, values, strict=True)
     ]
-    return Part(
-        "Steps and their temperature",
-        "The networks that each step drew; the colder, the more by the surrogate's guesses.",
-        figures.steps(points, heat, _axis(scale, word)),
-        (Key(f"{word} of a network", figures.PALETTE[0], "o"),
-         Key("temperature", figures.PALETTE[5], "--")),
-        _csv(("trial", "step", "temperature", _axis(scale, word)), rows),
+    note = "The networks that each step drew; the colder, the more by the surrogate's guesses."
+    signs = Key(f"{word} of a network", PALETTE[0], "o"), Key("temperature", PALETTE[5], "--")
+    figure = Figure(
+        figures.steps(points, heat, _axis(scale, word)), signs,
+        csv_of(("trial", "step", "temperature", _axis(scale, word)), rows),
     )  # fmt: skip
+    return Section("Steps and their temperature", [Note(note), figure])
 
 
-def _guesses(trials: Sequence[Trial], scale: Scale) -> Part | None:
+def _guesses(trials: Sequence[Trial], scale: Scale) -> Section | None:
     able = [t for t in trials if is_scored(t) and t.notes.get("guess") is not None]
     if not able:
         return None
@@ -292,16 +238,14 @@ def _guesses(trials: Sequence[Trial], scale: Scale) -> Part | None:
     told = "none (all equal, or too few)" if order is None else f"{order:.2f}"
     unit = " points" if scale.is_share else ""
     word = _axis(scale, "score" if all(score_of(t) >= 0 for t in able) else "exp(score)")
-    return Part(
-        "The surrogate's guesses",
+    note = (
         f"Spearman correlation of guesses and scores: {told}; mean absolute error: "
-        f"{wrong:.3g}{unit}, of {len(pairs):,} networks. On the dotted line a guess is right.",
-        figures.guesses(pairs, word),
-        numbers=_csv(
-            ("trial", f"guess of the {word}", word),
-            [(t.number, *pair) for t, pair in zip(able, pairs, strict=True)],
-        ),
+        f"{wrong:.3g}{unit}, of {len(pairs):,} networks. On the dotted line a guess is right."
     )
+    rows = [(t.number, *pair) for t, pair in zip(able, pairs, strict=True)]
+    numbers = csv_of(("trial", f"guess of the {word}", word), rows)
+    figure = Figure(figures.guesses(pairs, word), numbers=numbers)
+    return Section("The surrogate's guesses", [Note(note), figure])
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
@@ -319,13 +263,13 @@ def _ranks(values: Sequence[float]) -> np.ndarray[Any, Any]:
     return ranks
 
 
-def _tradeoff(trials: Sequence[Trial], scale: Scale) -> Part | None:
+def _tradeoff(trials: Sequence[Trial], scale: Scale) -> Section | None:
     made = [t for t in trials if is_scored(t)]
     if not made:
         return None
     corners = front(made)
     by = phases(made)
-    signs = figures.keys(by, figures.MARKS)
+    signs = keys(by, MARKS)
     groups = [
         (sign, [_point(t, scale) for t in part])
         for sign, part in zip(signs, by.values(), strict=True)
@@ -338,18 +282,16 @@ def _tradeoff(trials: Sequence[Trial], scale: Scale) -> Part | None:
         words = {"params": "parameters", "macs": "MACs"}
         told = ", ".join(words.get(name, name) for name in every)
         tables.append(Table(f"No worse, if {told} all count", *_rows(others, scale)))
-    return Part(
-        "Scores and sizes",
-        "Ringed: no smaller network has a better score.",
-        figures.tradeoff(groups, [_point(t, scale) for t in corners], _axis(scale)),
-        tuple(signs),
-        _csv(
+    note = Note("Ringed: no smaller network has a better score.")
+    figure = Figure(
+        figures.tradeoff(groups, [_point(t, scale) for t in corners], _axis(scale)), signs,
+        csv_of(
             ("trial", "phase", "parameters", "macs", "latency", _axis(scale), "front"),
             [(t.number, t.phase, t.params, t.macs, t.latency, _point(t, scale)[1],
               int(t.number in numbers)) for t in made],
         ),
-        tuple(tables),
     )  # fmt: skip
+    return Section("Scores and sizes", [note, figure, *tables])
 
 
 def _point(trial: Trial, scale: Scale) -> tuple[float, float]:
@@ -372,6 +314,28 @@ def _rows(
     return (*head, "latency (ms)"), tuple(
         (*row, each) for row, each in zip(rows, slow, strict=True)
     )
+
+
+def _best(best: Best, finals: Sequence[Final], scale: Scale) -> Section:
+    parts: list[Part] = [_ranking(best, scale)]
+    if finals:
+        parts.append(_finals(finals, scale))
+    for number, (name, trial, text, graph) in enumerate(best):
+        title = f"{name}. {scale.text(trial.score)} {scale.measure}, {trial.params:,} parameters"
+        code = Fold("The network as .xg", [Code(text)])
+        parts.append(Fold(title, [_drawing(graph, title), code], is_open=number == 0))
+    note = (
+        "A box is a labelled point, with its layers and what one example is there. Green: layers of"
+        " a fusion; orange: connections and routers; dashed: what no output needs."
+    )
+    return Section("The best networks", [*parts, Note(note)])
+
+
+def _drawing(graph: Graph, told: str) -> Part:
+    drawing = draw(graph)
+    if drawing is None:
+        return Note("It has too many points to be drawn.")
+    return Drawing(_template().render(it=drawing, told=told))
 
 
 def _ranking(best: Best, scale: Scale) -> Table:
@@ -408,10 +372,6 @@ def first_of_each(finals: Sequence[Final]) -> list[Final]:
     return list(found.values())
 
 
-def _heading(name: str, trial: Trial, scale: Scale) -> str:
-    return f"{name}. {scale.text(trial.score)} {scale.measure}, {trial.params:,} parameters"
-
-
 def _cost(trials: Sequence[Trial]) -> Table:
     by = phases(trials)
     parts = [(name, Spent.of(part)) for name, part in by.items()]
@@ -427,7 +387,7 @@ def _cost(trials: Sequence[Trial]) -> Table:
     return Table("What the search cost, in seconds of evaluation", head, rows)
 
 
-def _failures(trials: Sequence[Trial]) -> Table | None:
+def _failures(trials: Sequence[Trial]) -> Section | None:
     rows = tuple((t.number, t.phase, t.encoding, t.error) for t in trials if t.error is not None)
     head = ("trial", "phase", "network", "error")
-    return Table("Trials that failed", head, rows) if rows else None
+    return Section("Failures", [Table("Trials that failed", head, rows)]) if rows else None
