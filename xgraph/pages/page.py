@@ -93,10 +93,11 @@ def page(
 ) -> str:
     """The page as HTML. `verdict` is what there is to know of all, in a sentence; `facts` are what
     the head says, a line an entry: values are texts, numbers, lists, or mappings of these."""
-    return _template().render(
+    found: str = _template().render(
         title=title, verdict=verdict, sections=list(sections),
         facts={name: told(value) for name, value in facts.items()},
     )  # fmt: skip
+    return found
 
 
 @cache
