@@ -52,6 +52,7 @@ ARROWS: dict[str, set[str]] = {
     | {"report", "space", "optimize", "tune", "precision"},
     "draw": CORE | {"build", "driver", "report"},
     "pages": BASE,
+    "explain": CORE | {"build", "passes", "backends", "data", "train", "pages"},
     "arrays": CORE | {"driver"},
     "profile": CORE | {"backends", "runtime", "driver", "optimize", "report", "samples"},
     "recipe": BASE | {"files"},
@@ -63,7 +64,7 @@ ARROWS: dict[str, set[str]] = {
     "cli": CORE
     | {"grammar", "build", "space", "backends", "runtime", "report", "driver", "arrays"}
     | {"passes", "compare", "data", "recipe", "train", "search", "optimize", "tune", "bench"}
-    | {"precision", "profile", "draw", "samples"},
+    | {"precision", "profile", "draw", "samples", "explain"},
 }
 """Each room, and those it may import: the front end, passes and backends never each other."""
 
@@ -80,7 +81,8 @@ HOMES = {
     "requests": {"data.known"},
     "scipy": {"data.known", "train"},
     "tqdm": {"data.known", "cli"},
-    "torch": {"backends.torch", "driver", "profile.modules", "train", "search", "tune", "bench"},
+    "torch": {"backends.torch", "driver", "profile.modules", "train", "search", "tune", "bench"}
+    | {"explain.extremes"},
     "lightning_fabric": {"train", "search"},
     "torchmetrics": {"train"},
     "matplotlib": {"pages.plots", "train", "search.figures", "draw.render"},
@@ -89,7 +91,7 @@ HOMES = {
     "py_mini_racer": {"draw.render"},
     "resvg_py": {"draw.render"},
     "pyarrow": {"search.table"},
-    "sklearn": {"data"},
+    "sklearn": {"data", "explain.explain"},
     "datasets": {"data"},
     "pydantic": {"recipe", "train", "search"},
     "optuna": {"search.study"},

@@ -10,6 +10,7 @@ import click
 from xgraph import __version__
 from xgraph.cli import (
     data,
+    explaining,
     networks,
     passes,
     pictures,
@@ -39,6 +40,7 @@ def main() -> None:
     xgraph sample space.xg -n 100 -o DIR   networks of a search space
     xgraph train net.xg --data D -o RUN    trained weights, metrics, a model
     xgraph eval net.xg --weights W --data D
+    xgraph explain net.xg --weights W --data D  routes, gates, connections
     xgraph search space.xg --data D -o RUN the best networks of a space
     xgraph measure net.xg --data D -o OUT  how informative each modality is
     xgraph refine out.xg --data D -o RUN   weights of connections that climb
@@ -57,6 +59,7 @@ for _command in (
     passes.apply_, passes.passes_, passes.places_, passes.diff_,
     spaces.sample, spaces.space_,
     training.train, training.eval_, training.crossval, training.probe_, training.recipes,
+    explaining.explain,
     searching.search, refining.measure_, refining.refine_,
     speed.bench, speed.tune,
     data.data,

@@ -344,7 +344,7 @@ def eval_(
     from xgraph.train.evaluate import evaluate
 
     graph = read_graph(file, settings, limits)
-    arrays, made, feed, held = _ready(graph, weights, data, recipe, overrides, split)
+    arrays, made, feed, held = ready(graph, weights, data, recipe, overrides, split)
     found = evaluate(graph, arrays, feed, held, backend=backend, predict=made.predict)
     text = json.dumps(found.to_json(), indent=2)
     if out is not None:
@@ -363,7 +363,7 @@ def data_files(data: str, recipe: str | None = None) -> list[Path]:
     return [path for path in (*files, *([Path(recipe)] if recipe else [])) if path.is_file()]
 
 
-def _ready(
+def ready(
     graph: Any, weights: str, data: str | None, recipe: str | None, overrides: tuple[str, ...],
     split: str,
 ) -> tuple[Any, Recipe, Any, Any]:  # fmt: skip
@@ -544,7 +544,7 @@ def probe_(
     from xgraph.train.probe import probe
 
     graph = read_graph(file, settings, limits)
-    arrays, _, feed, test = _ready(graph, weights, data, recipe, overrides, "test")
+    arrays, _, feed, test = ready(graph, weights, data, recipe, overrides, "test")
     train = open_data(str(data)).training
     found = probe(
         graph, arrays, feed, train, test, at=tuple(at.split(",")) if "," in at else at,
