@@ -57,7 +57,7 @@ ARROWS: dict[str, set[str]] = {
     "profile": CORE | {"backends", "runtime", "driver", "optimize", "report", "samples"},
     "recipe": BASE | {"files"},
     "data": CORE | {"recipe"},
-    "train": CORE | {"data", "recipe", "build", "passes", "backends", "runtime", "driver"},
+    "train": CORE | {"data", "recipe", "build", "passes", "backends", "runtime", "driver", "pages"},
     "search": CORE
     | {"samples", "pages"}
     | {"grammar", "build", "space", "passes", "data", "recipe", "train", "driver", "report"},
@@ -85,7 +85,7 @@ HOMES = {
     | {"explain.extremes"},
     "lightning_fabric": {"train", "search"},
     "torchmetrics": {"train"},
-    "matplotlib": {"pages.plots", "train", "search.figures", "draw.render"},
+    "matplotlib": {"pages.plots", "search.figures", "draw.render"},
     "jinja2": {"pages.page", "search.report", "draw.render"},
     "markupsafe": {"search.report", "draw.render"},
     "py_mini_racer": {"draw.render"},

@@ -287,7 +287,7 @@ def test_the_same_seed_gives_the_same_bytes(digits: Path, tmp_path: Path) -> Non
         run.train()
     files = {p.name for p in (tmp_path / "a").iterdir()} - {"tensorboard"}
     assert files == {
-        "net.xg", "recipe.yaml", "run.json", "metrics.json", "metrics.csv", "curves.png",
+        "net.xg", "recipe.yaml", "run.json", "metrics.json", "metrics.csv", "report.html",
         "weights.safetensors", "model.onnx",
     }  # fmt: skip
     for name in files:

@@ -20,7 +20,11 @@ def test_the_page_holds(tmp_path: Path) -> None:
             read_recipe(source=Source(str(block), block.text))
         else:
             reader.follow(block)
-    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    for title in ("Curves", "What it knows", "By class", "What was trained"):
+        assert f"<h2>{title}</h2>" in page
+    assert "epoch,stage,step,lr,train/loss,val/loss" in page
+    assert "<script" not in page
 
 
 def test_all_transforms_are_told() -> None:

@@ -136,7 +136,7 @@ def train(
 ) -> None:
     """Train the network of FILE on data, into the folder RUN.
 
-    RUN gets the weights, an ONNX model, the metrics and curves, and all that made them. Ctrl-C ends
+    RUN gets the weights, an ONNX model, a report, the metrics, and all that made them. Ctrl-C ends
     after the step and saves; `xgraph train --resume -o RUN` goes on.
 
     Example: xgraph train net.xg --data digits/ --epochs 10 -o runs/a
@@ -315,7 +315,7 @@ def _is_short(name: str) -> bool:
 @override_option
 @click.option("--split", default="test", show_default=True, help="The split that is measured.")
 @click.option("--backend", type=click.Choice(["torch", "onnx"]), default="torch", show_default=True)
-@click.option("-o", "--out", metavar="FILE", help="Also write all of it as JSON.")
+@click.option("-o", "--out", metavar="FILE", help="Also write all of it: a page (.html) or JSON.")
 @set_option
 @limit_option
 @json_option
@@ -342,6 +342,7 @@ def eval_(
     needs_training()
     from xgraph.files import named, write_whole
     from xgraph.train.evaluate import evaluate
+    from xgraph.train.report import evaluation_page
 
     graph = read_graph(file, settings, limits)
     arrays, made, feed, held = ready(graph, weights, data, recipe, overrides, split)
@@ -352,7 +353,10 @@ def eval_(
         from xgraph.files import keep
 
         keep(path, [weights, *graph.files, *data_files(str(data), recipe)])
-        write_whole(path, text + "\n")
+        page = path.suffix.lower() == ".html"
+        about = {"network": file, "weights": weights, "data": data, "through": backend}
+        whole = evaluation_page(graph.name, about, found.to_json()) if page else text + "\n"
+        write_whole(path, whole.encode(errors="replace"))
     click.echo(text if as_json else told_of(found, backend=backend, long=True))
 
 

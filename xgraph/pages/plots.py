@@ -53,7 +53,7 @@ class Key:
     @property
     def ink(self) -> str:
         """The colour as the page has it."""
-        return f"var(--mark-{PALETTE.index(self.color)})"
+        return "currentColor" if self.color == INK else f"var(--mark-{PALETTE.index(self.color)})"
 
     @property
     def dashes(self) -> str | None:

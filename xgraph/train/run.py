@@ -5,7 +5,7 @@ RUN/net.xg                  the network, as it was trained
     run.json                data, seed, versions, and whether it is finished
     checkpoint.safetensors  where it is, until it is finished
     metrics.json, .csv      every epoch, and the test split
-    curves.png              the same to look at
+    report.html             the same to look at
     tensorboard/            the same for TensorBoard
     weights.safetensors     the result, and how its inputs are made
     model.onnx              the same, to be deployed
@@ -95,7 +95,7 @@ class Run:
         return self.folder / CHECKPOINT
 
     def _finish(self, fitted: Fitted) -> Evaluation | None:
-        from xgraph.train.curves import draw
+        from xgraph.train.report import training_page
 
         test = write_result(self.folder, self.plan, fitted.weights)
         metrics = {
@@ -106,8 +106,11 @@ class Run:
         }
         _write_json(self.folder / "metrics.json", metrics)
         write_whole(self.folder / "metrics.csv", _table(fitted.history))
-        write_whole(self.folder / "curves.png", draw(fitted.history, self.plan.graph.name))
-        _write_json(self.folder / "run.json", {**read_run(self.folder), "finished": True})
+        about = read_run(self.folder)
+        texts = [read_text(self.folder / name).text for name in ("net.xg", "recipe.yaml")]
+        page = training_page(self.plan.graph.name, about, metrics, *texts)
+        write_whole(self.folder / "report.html", page.encode(errors="replace"))
+        _write_json(self.folder / "run.json", {**about, "finished": True})
         self.checkpoint.unlink(missing_ok=True)
         return test
 
