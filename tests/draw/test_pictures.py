@@ -112,7 +112,7 @@ def test_names_are_text(tmp_path: Path) -> None:
     run(net, "--expand", "-o", tmp_path / "net.svg")
     assert ['einsum("cij->cij")', "3x8x8"] in boxes(tmp_path / "net.svg").values()
     run(net, "-o", tmp_path / "net.html")
-    data = re.search(r'id="scene">(.*?)</script>', (tmp_path / "net.html").read_text())
+    data = re.search(r'id="sheet">(.*?)</script>', (tmp_path / "net.html").read_text())
     assert data is not None
     assert "cij-" in data[1]
     assert "<" not in data[1]
