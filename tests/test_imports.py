@@ -50,7 +50,7 @@ ARROWS: dict[str, set[str]] = {
     "driver": CORE
     | {"grammar", "build", "passes", "backends", "runtime", "samples"}
     | {"report", "space", "optimize", "tune", "precision"},
-    "draw": CORE | {"build", "compare", "driver", "report"},
+    "draw": CORE | {"build", "compare", "driver", "grammar", "report", "space"},
     "arrays": CORE | {"driver"},
     "profile": CORE | {"backends", "runtime", "driver", "optimize", "report", "samples"},
     "recipe": BASE | {"files"},

@@ -14,7 +14,8 @@ from refusals import refused
 from xgraph.cli import main
 from xgraph.draw import draw
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.xg"))
+FOLDER = Path(__file__).parents[2] / "examples"
+EXAMPLES = sorted([*FOLDER.glob("*.xg"), *FOLDER.glob("spaces/own_space.xg")])
 NAMES = {path.stem for path in EXAMPLES}
 PICTURES = [
     path for path in sorted((Path(__file__).parents[2] / "docs" / "pictures").glob("*.svg"))

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import final
 
 from xgraph.compare import Difference
-from xgraph.diagnostics import fail
+from xgraph.diagnostics import DiagnosticError, fail
+from xgraph.draw import holes
 from xgraph.draw.difference import compared
 from xgraph.draw.render import Picture, page, png
 from xgraph.draw.scene import Sheet, sheet
 from xgraph.driver import Network, Settings, as_graph
 from xgraph.files import keep, named, write_whole
+from xgraph.ir.graph import Graph
+from xgraph.space import Space
 
 KINDS = (".html", ".svg", ".png")
 
@@ -27,22 +30,36 @@ class Drawn:
 
 
 def draw(
-    network: Network,
+    network: Network | Space,
     out: Path | str,
     *,
     expand: bool = False,
     settings: Settings | None = None,
 ) -> Drawn:
-    """Draw a network as its super-layers in lanes, with connections and routers between: as a page
-    (`.html`) or a picture (`.svg`, `.png`), by the name of the file.
+    """Draw a network, or a search space with its holes, as its super-layers in lanes, with
+    connections and routers between: as a page (`.html`) or a picture (`.svg`, `.png`), by the name
+    of the file.
 
     `expand` opens every box at first. `DiagnosticError` for mistakes in the network, and for names
     that say nothing of a kind.
     """
     path = _path(out)
-    graph = as_graph(network, settings)
-    keep(path, graph.files)
-    return _written(path, sheet(graph), expand)
+    given = _read(network, settings)
+    keep(path, given.files)
+    found = sheet(given) if isinstance(given, Graph) else holes.sheet(given, settings)
+    return _written(path, found, expand)
+
+
+def _read(network: Network | Space, settings: Settings | None) -> Graph | Space:
+    """A network, or the space that a file or text turns out to be."""
+    if isinstance(network, Space):
+        return network
+    try:
+        return as_graph(network, settings)
+    except DiagnosticError as error:
+        if isinstance(network, Graph) or all(d.id != "a-space" for d in error.diagnostics):
+            raise
+    return Space.load(network)
 
 
 def draw_diff(a: Network, b: Network, out: Path | str, *, expand: bool = False) -> Drawn:

@@ -73,7 +73,7 @@ const draw = (() => {
 
   function lines(box) {
     const told = [box.title];
-    if (box.text && box.text !== box.title) told.push(box.text);
+    if (box.text && box.text !== box.title) told.push(...box.text.split("\n"));
     if (box.shape) told.push(box.shape);
     return told;
   }
