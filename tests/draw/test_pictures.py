@@ -13,6 +13,7 @@ from refusals import refused
 
 from xgraph.cli import main
 from xgraph.draw import draw
+from xgraph.space import Space
 
 FOLDER = Path(__file__).parents[2] / "examples"
 EXAMPLES = sorted([*FOLDER.glob("*.xg"), *FOLDER.glob("spaces/own_space.xg")])
@@ -124,6 +125,23 @@ def test_pictures_of_the_docs(path: Path, tmp_path: Path) -> None:
     """Made anew by `xgraph draw`, as docs/draw.md says."""
     example = next(example for example in EXAMPLES if example.stem == path.stem)
     assert draw(example, tmp_path / path.name).path.read_text() == path.read_text()
+
+
+def test_the_cell_of_the_docs(tmp_path: Path) -> None:
+    cell = Space.load(FOLDER / "spaces" / "avmnist_randomnet.xg").sample(3).graph()
+    drawn = draw(cell, tmp_path / "cell.svg", only="image_net.c1", expand=True).path
+    assert {f"label:image_net.c1.n{i}" for i in range(1, 6)} <= boxes(drawn).keys()
+    assert drawn.read_text() == (FOLDER.parent / "docs" / "pictures" / "cell.svg").read_text()
+
+
+def test_only_a_part(net: Path, tmp_path: Path) -> None:
+    run(net, "--only", "see.b1", "-o", tmp_path / "part.svg")
+    assert list(boxes(tmp_path / "part.svg").values()) == [
+        ["conv(4, 3)", "4x8x8"], ["relu", "4x8x8"],
+    ]  # fmt: skip
+    told = run(net, "--only", "see.b2", "-o", tmp_path / "none.svg", code=1)
+    assert "did you mean `see.b1`?" in told
+    assert not (tmp_path / "none.svg").exists()
 
 
 @pytest.mark.parametrize(

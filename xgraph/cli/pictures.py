@@ -22,6 +22,7 @@ from xgraph.cli.common import (
 @click.option("-o", "--out", metavar="PATH",
               help="An .svg, .png or .html; by default FILE's name here, as a page.")  # fmt: skip
 @click.option("--expand", is_flag=True, help="Draw what blocks hold, too.")
+@click.option("--only", metavar="ADDRESS", help="Draw what is there alone, as image.b1.")
 @set_option
 @limit_option
 @guarded
@@ -29,6 +30,7 @@ def draw(
     file: str,
     out: str | None,
     expand: bool,
+    only: str | None,
     settings: tuple[str, ...],
     limits: tuple[str, ...],
 ) -> None:
@@ -52,7 +54,7 @@ def draw(
     path = Path(f"{network.name if file == '-' else Path(file).stem}.html")
     drawn = draw(
         network, path if out is None else named(out, "output"),
-        expand=expand, settings=given if space else None,
+        expand=expand, only=only, settings=given if space else None,
     )  # fmt: skip
     click.echo(f"wrote {drawn.path}")
     if drawn.hidden:

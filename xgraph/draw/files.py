@@ -34,20 +34,21 @@ def draw(
     out: Path | str,
     *,
     expand: bool = False,
+    only: str | None = None,
     settings: Settings | None = None,
 ) -> Drawn:
     """Draw a network, or a search space with its holes, as its super-layers in lanes, with
     connections and routers between: as a page (`.html`) or a picture (`.svg`, `.png`), by the name
     of the file.
 
-    `expand` opens every box at first. `DiagnosticError` for mistakes in the network, and for names
-    that say nothing of a kind.
+    `expand` opens every box at first; `only` draws what is at an address: `image.b1`.
+    `DiagnosticError` for mistakes in the network, and for names that say nothing of a kind.
     """
     path = _path(out)
     given = _read(network, settings)
     keep(path, given.files)
     found = sheet(given) if isinstance(given, Graph) else holes.sheet(given, settings)
-    return _written(path, found, expand)
+    return _written(path, found if only is None else found.within(only), expand)
 
 
 def _read(network: Network | Space, settings: Settings | None) -> Graph | Space:

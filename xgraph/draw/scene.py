@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Final, final
 
 from xgraph.build.write import layer_text, router_text
+from xgraph.diagnostics import did_you_mean, fail
 from xgraph.ir import scope as scopes
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.scope import Scope
@@ -20,6 +21,7 @@ from xgraph.report import Cost, Summary, written
 
 MOST: Final = 48
 """So many boxes stand in one; where there are more, they come in runs."""
+_ADDRESSED = ("superlayer", "fusion", "let", "label", "call")
 _NAMELESS = (scopes.Argument, scopes.Each)
 
 
@@ -69,6 +71,20 @@ class Scene:
     def ids(self) -> set[str]:
         return {box.id for top in self.boxes for box in top.walk()}
 
+    def within(self, address: str) -> Scene:
+        """What the box of a super-layer, label or use of a block holds, and the wires of that."""
+        boxes = [box for top in self.boxes for box in top.walk() if box.boxes]
+        found = {written(box.id.partition(":")[2]): box for box in boxes if box.kind in _ADDRESSED}
+        if address not in found:
+            raise fail(
+                "unknown-name", f"no box is at `{address}`", origin=self.name,
+                help=did_you_mean(address, found) or "give a super-layer or label, as `image.b1`",
+            )  # fmt: skip
+        box = found[address]
+        ids = {inner.id for inner in box.walk()}
+        wires = [wire for wire in self.wires if ids.issuperset(wire)]
+        return Scene(address, box.boxes, wires, Cost(box.params, macs=box.macs))
+
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -86,6 +102,12 @@ class Sheet:
     note: str
     scenes: Sequence[Scene]
     changes: Sequence[Told] = ()
+
+    def within(self, address: str) -> Sheet:
+        """What is at one address alone."""
+        return Sheet(
+            address, f"within {self.title}", [each.within(address) for each in self.scenes]
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {
