@@ -50,7 +50,7 @@ ARROWS: dict[str, set[str]] = {
     "driver": CORE
     | {"grammar", "build", "passes", "backends", "runtime", "samples"}
     | {"report", "space", "optimize", "tune", "precision"},
-    "draw": CORE | {"build", "driver", "report"},
+    "draw": CORE | {"build", "compare", "driver", "grammar", "report", "space"},
     "pages": BASE,
     "explain": CORE | {"build", "passes", "backends", "data", "train", "pages"},
     "arrays": CORE | {"driver"},

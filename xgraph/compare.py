@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, NamedTuple, TypeAlias, final
 
 from xgraph.build.names import written
 from xgraph.build.write import layer_text, op_text, router_text
@@ -19,8 +19,19 @@ from xgraph.ops import ENTER, LEAVE
 from xgraph.report import Summary
 
 Sign = Literal["+", "-", "~"]
-_Facts: TypeAlias = Mapping[str, str]
-"""What a kind of part has in one network: texts by name."""
+Part: TypeAlias = Scope | Node
+"""What a change is about, in a graph."""
+
+
+class _Fact(NamedTuple):
+    """What is said of a part of one network, and which that is."""
+
+    text: str
+    parts: tuple[Part, ...]
+
+
+_Facts: TypeAlias = Mapping[str, _Fact]
+"""Those of one kind, by name."""
 
 
 @final
@@ -33,6 +44,9 @@ class Change:
     name: str
     before: str = ""
     after: str = ""
+    parts_before: tuple[Part, ...] = ()
+    """What it is about in the first network: nothing where it was added."""
+    parts_after: tuple[Part, ...] = ()
 
     def __str__(self) -> str:
         shown = {"+": self.after, "-": self.before, "~": f"{self.before}  =>  {self.after}"}
@@ -65,12 +79,15 @@ class Difference:
     def render(self) -> str:
         """The changes, one a line, and what they cost."""
         lines = [str(change) for change in self.changes] or ["the networks are alike"]
+        return "\n".join([*lines, *self.figures()])
+
+    def figures(self) -> Iterator[str]:
+        """What the changes cost, one sum a line."""
         for name, key in (("parameters", "params"), ("MACs", "macs")):
             before, after = (getattr(s.total, key) for s in (self.a, self.b))
             known = isinstance(before, int) and isinstance(after, int)
             delta = f" ({after - before:+,})" if known and before != after else ""
-            lines.append(f"{name}: {_figure(before)} -> {_figure(after)}{delta}")
-        return "\n".join(lines)
+            yield f"{name}: {_figure(before)} -> {_figure(after)}{delta}"
 
 
 def _figure(number: Any) -> str:
@@ -81,9 +98,7 @@ def _changes(a: Graph, b: Graph) -> Iterator[Change]:
     for kind, facts in _KINDS.items():
         yield from _compared(kind, facts(a), facts(b))
     before, after = _orders(a), _orders(b)
-    same = [
-        p for p in before if sorted(before[p].split(", ")) == sorted(after.get(p, "").split(", "))
-    ]
+    same = [p for p in before if p in after and _joined(before[p]) == _joined(after[p])]
     yield from _compared("order at", *({p: o[p] for p in same} for o in (before, after)))
     common = _bodied(a).keys() & _bodied(b).keys()
     yield from _compared("label", _labels(a, common), _labels(b, common))
@@ -93,11 +108,14 @@ def _changes(a: Graph, b: Graph) -> Iterator[Change]:
 def _compared(kind: str, before: _Facts, after: _Facts) -> Iterator[Change]:
     for name in [*before, *(name for name in after if name not in before)]:
         if name not in after:
-            yield Change("-", kind, name, before[name])
+            text, parts = before[name]
+            yield Change("-", kind, name, before=text, parts_before=parts)
         elif name not in before:
-            yield Change("+", kind, name, after=after[name])
-        elif before[name] != after[name]:
-            yield Change("~", kind, name, before[name], after[name])
+            text, parts = after[name]
+            yield Change("+", kind, name, after=text, parts_after=parts)
+        elif before[name].text != after[name].text:
+            (text, parts), (new, those) = before[name], after[name]
+            yield Change("~", kind, name, text, new, parts, those)
 
 
 # ---------------------------------------------------------------------------- declarations
@@ -106,32 +124,33 @@ def _compared(kind: str, before: _Facts, after: _Facts) -> Iterator[Change]:
 def _modalities(graph: Graph) -> _Facts:
     meta = {s.address: s.meta for s in _of(graph, scopes.Modality)}
     return {
-        name: f"{value.type}{_with(meta.get(name, {}))}" for name, value in graph.inputs.items()
+        name: _Fact(f"{value.type}{_with(meta.get(name, {}))}", (value.node,))
+        for name, value in graph.inputs.items()
     }
 
 
 def _superlayers(graph: Graph) -> _Facts:
     return {
-        written(s.address): f"({_read(graph, f'{s.address}.in')}){_with(s.meta)}"
+        written(s.address): _Fact(f"({_read(graph, f'{s.address}.in')}){_with(s.meta)}", (s,))
         for s in _of(graph, scopes.SuperLayer)
     }
 
 
 def _fusions(graph: Graph) -> _Facts:
     return {
-        s.address: f"({_read(graph, f'{s.address}.in')}){_with(s.meta)}"
+        s.address: _Fact(f"({_read(graph, f'{s.address}.in')}){_with(s.meta)}", (s,))
         for s in _of(graph, scopes.Fusion)
     }
 
 
 def _connections(graph: Graph) -> _Facts:
     held = _held(graph)
-    found: dict[str, str] = {}
+    found: dict[str, _Fact] = {}
     for scope in _of(graph, scopes.Connect):
         layers = " -> ".join(_staged(graph, n) for n in held.get(scope, []) if not n.rebinds)
         name = f"{written(scope.source)} -> {', '.join(map(written, scope.targets))}"
         text = f"by {scope.by}{_with(scope.meta)}" + (f" via {layers}" if layers else "")
-        found[_unused(name, found)] = text
+        found[_unused(name, found)] = _Fact(text, (scope,))
     return found
 
 
@@ -142,29 +161,40 @@ def _staged(graph: Graph, node: Node) -> str:
 
 def _orders(graph: Graph) -> _Facts:
     """In which order connections and routers join at a place, where they are several."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Node]] = {}
     for node in graph.nodes():
         for place in node.rebinds:
-            found.setdefault(written(place), []).append(node.scope.address if node.scope else "")
-    return {place: ", ".join(joined) for place, joined in found.items() if len(joined) > 1}
+            found.setdefault(written(place), []).append(node)
+    return {
+        place: _Fact(", ".join(node.scope.address if node.scope else "" for node in nodes),
+                     tuple(nodes))
+        for place, nodes in found.items() if len(nodes) > 1
+    }  # fmt: skip
+
+
+def _joined(order: _Fact) -> list[str]:
+    """What joins at a place, in whatever order."""
+    return sorted(order.text.split(", "))
 
 
 def _routers(graph: Graph) -> _Facts:
     held = _held(graph)
-    found: dict[str, str] = {}
+    found: dict[str, _Fact] = {}
     for scope in _of(graph, scopes.Route):
         (node,) = (n for n in held[scope] if n.rebinds)
         sources, targets = (", ".join(map(written, p)) for p in (scope.sources, scope.targets))
         name = sources if sources == targets else f"{sources} -> {targets}"
-        found[_unused(name, found)] = f"{node.op.name}{router_text(node)}"
+        found[_unused(name, found)] = _Fact(f"{node.op.name}{router_text(node)}", (node,))
     return found
 
 
 def _outputs(graph: Graph) -> _Facts:
+    declared = {s.address: s for s in _of(graph, scopes.Output)}
     found = {}
     for name, value in graph.outputs.items():
         made = _stands_in(graph.own(value).node, scopes.Output)
-        found[name] = _applied(graph, value.node) if made else _name(graph, value)
+        text = _applied(graph, value.node) if made else _name(graph, value)
+        found[name] = _Fact(text, (declared[name], *([value.node] if made else [])))
     return found
 
 
@@ -178,7 +208,7 @@ _KINDS: dict[str, Callable[[Graph], _Facts]] = {
 }
 
 
-def _unused(name: str, taken: Mapping[str, str]) -> str:
+def _unused(name: str, taken: _Facts) -> str:
     """`name`, numbered where two points are joined more than once."""
     number = 2
     found = name
@@ -192,8 +222,9 @@ def _unused(name: str, taken: Mapping[str, str]) -> str:
 
 def _labels(graph: Graph, common: Iterable[str]) -> _Facts:
     heads, made = set(common), _unlabelled(graph)
+    around = {s.address: s for s in _of(graph, (scopes.Label, scopes.Call))}
     return {
-        written(address): str(value.type)
+        written(address): _Fact(str(value.type), (around.get(address, value.node),))
         for address, value in graph.points.items()
         if _owner(address) in heads
         and address not in made
@@ -211,13 +242,13 @@ def _layers(graph: Graph, common: Iterable[str]) -> _Facts:
     shown, bodied = {*common, ""}, _bodied(graph)
     made = (graph.own(value).node for value in graph.outputs.values())
     ends = {node for node in made if _stands_in(node, scopes.Output)}
-    found: dict[str, str] = {}
+    found: dict[str, _Fact] = {}
     for node in graph.nodes():
         hidden = node.rebinds or node.op in (ENTER, LEAVE, None) or node.op.name == "input"
         hooked = _stands_in(node, scopes.Connect, scopes.Route) or node in ends
         head = _owner(node.address)
         if not hidden and not hooked and (head in shown or head not in bodied):
-            found[written(node.address)] = _applied(graph, node)
+            found[written(node.address)] = _Fact(_applied(graph, node), (node,))
     return found
 
 
@@ -246,7 +277,7 @@ def _bodied(graph: Graph) -> dict[str, Scope]:
 # ------------------------------------------------------------------------------------ names
 
 
-def _of(graph: Graph, kind: type[Any]) -> Iterator[Any]:
+def _of(graph: Graph, kind: type[Any] | tuple[type[Any], ...]) -> Iterator[Any]:
     return (scope for scope in graph.scopes if isinstance(scope, kind))
 
 

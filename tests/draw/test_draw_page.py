@@ -12,7 +12,8 @@ from xgraph.draw import draw
 if TYPE_CHECKING:
     from conftest import Open
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.xg"))
+FOLDER = Path(__file__).parents[2] / "examples"
+EXAMPLES, SPACES = sorted(FOLDER.glob("*.xg")), sorted(FOLDER.glob("spaces/*.xg"))
 LARGE = "network n\nmodality a: [4]\n{}\noutput y = mean(p0, p9)\n".format(
     "\n".join(
         f"superlayer p{i}(a) {{ {' -> '.join(['relu'] * 999 + ['sigmoid'])} }}" for i in range(10)
@@ -29,7 +30,7 @@ def width(page: Any) -> float:
     return float(page.locator("#picture svg").get_attribute("width"))
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*EXAMPLES, *SPACES], ids=lambda path: path.stem)
 def test_every_example(path: Path, tmp_path: Path, opened: Open) -> None:
     found = opened(draw(path, tmp_path / "net.html").path)
     page = found.page
@@ -48,7 +49,7 @@ def test_every_example(path: Path, tmp_path: Path, opened: Open) -> None:
     page.click("#theme")
     assert page.evaluate(ink) != light
     page.keyboard.press("/")
-    page.keyboard.type("linear")
+    page.keyboard.type("output:")
     assert page.inner_text("#found").startswith("1 of ")
     assert page.locator("#picture .box.hit").count() == 1
     page.click("#as-table")

@@ -13,8 +13,10 @@ from refusals import refused
 
 from xgraph.cli import main
 from xgraph.draw import draw
+from xgraph.space import Space
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.xg"))
+FOLDER = Path(__file__).parents[2] / "examples"
+EXAMPLES = sorted([*FOLDER.glob("*.xg"), *FOLDER.glob("spaces/own_space.xg")])
 NAMES = {path.stem for path in EXAMPLES}
 PICTURES = [
     path for path in sorted((Path(__file__).parents[2] / "docs" / "pictures").glob("*.svg"))
@@ -112,7 +114,7 @@ def test_names_are_text(tmp_path: Path) -> None:
     run(net, "--expand", "-o", tmp_path / "net.svg")
     assert ['einsum("cij->cij")', "3x8x8"] in boxes(tmp_path / "net.svg").values()
     run(net, "-o", tmp_path / "net.html")
-    data = re.search(r'id="scene">(.*?)</script>', (tmp_path / "net.html").read_text())
+    data = re.search(r'id="sheet">(.*?)</script>', (tmp_path / "net.html").read_text())
     assert data is not None
     assert "cij-" in data[1]
     assert "<" not in data[1]
@@ -123,6 +125,23 @@ def test_pictures_of_the_docs(path: Path, tmp_path: Path) -> None:
     """Made anew by `xgraph draw`, as docs/draw.md says."""
     example = next(example for example in EXAMPLES if example.stem == path.stem)
     assert draw(example, tmp_path / path.name).path.read_text() == path.read_text()
+
+
+def test_the_cell_of_the_docs(tmp_path: Path) -> None:
+    cell = Space.load(FOLDER / "spaces" / "avmnist_randomnet.xg").sample(3).graph()
+    drawn = draw(cell, tmp_path / "cell.svg", only="image_net.c1", expand=True).path
+    assert {f"label:image_net.c1.n{i}" for i in range(1, 6)} <= boxes(drawn).keys()
+    assert drawn.read_text() == (FOLDER.parent / "docs" / "pictures" / "cell.svg").read_text()
+
+
+def test_only_a_part(net: Path, tmp_path: Path) -> None:
+    run(net, "--only", "see.b1", "-o", tmp_path / "part.svg")
+    assert list(boxes(tmp_path / "part.svg").values()) == [
+        ["conv(4, 3)", "4x8x8"], ["relu", "4x8x8"],
+    ]  # fmt: skip
+    told = run(net, "--only", "see.b2", "-o", tmp_path / "none.svg", code=1)
+    assert "did you mean `see.b1`?" in told
+    assert not (tmp_path / "none.svg").exists()
 
 
 @pytest.mark.parametrize(

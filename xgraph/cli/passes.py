@@ -193,16 +193,25 @@ def places_(
 @click.command("diff", short_help="Tell what differs between two networks.")
 @click.argument("a", type=click.Path(path_type=str))
 @click.argument("b", type=click.Path(path_type=str))
+@click.option("-o", "--out", metavar="PATH",
+              help="An .svg, .png or .html to draw both in, beside each other.")  # fmt: skip
+@click.option("--expand", is_flag=True, help="Draw what blocks hold, too.")
 @json_option
 @guarded
-def diff_(a: str, b: str, as_json: bool) -> None:
+def diff_(a: str, b: str, out: str | None, expand: bool, as_json: bool) -> None:
     """Tell what network B has that A has not, and the other way round. Exit code 1 if they differ.
 
-    Example: xgraph diff base.xg paths.xg
+    Example: xgraph diff base.xg paths.xg -o diff.html
     """
     from xgraph.compare import Difference
 
-    found = Difference(read_graph(a, (), ()), read_graph(b, (), ()))
+    before, after = read_graph(a, (), ()), read_graph(b, (), ())
+    found = Difference(before, after)
+    if out is not None:
+        from xgraph.draw import draw_diff
+
+        drawn = draw_diff(before, after, out, expand=expand)
+        click.echo(f"wrote {drawn.path}", err=True)
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else found.render())
     if found:
         sys.exit(1)

@@ -1,5 +1,5 @@
 """Pictures of networks: what is drawn (`scene`), and as what (`render`, `static/`)."""
 
-from xgraph.draw.files import Drawn, draw
+from xgraph.draw.files import Drawn, draw, draw_diff
 
-__all__ = ["Drawn", "draw"]
+__all__ = ["Drawn", "draw", "draw_diff"]

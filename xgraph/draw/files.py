@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from xgraph.diagnostics import fail
+from xgraph.compare import Difference
+from xgraph.diagnostics import DiagnosticError, fail
+from xgraph.draw import holes
+from xgraph.draw.difference import compared
 from xgraph.draw.render import Picture, page, png
-from xgraph.draw.scene import scene
+from xgraph.draw.scene import Sheet, sheet
 from xgraph.driver import Network, Settings, as_graph
 from xgraph.files import keep, named, write_whole
+from xgraph.ir.graph import Graph
+from xgraph.space import Space
 
 KINDS = (".html", ".svg", ".png")
 
@@ -25,31 +30,63 @@ class Drawn:
 
 
 def draw(
-    network: Network,
+    network: Network | Space,
     out: Path | str,
     *,
     expand: bool = False,
+    only: str | None = None,
     settings: Settings | None = None,
 ) -> Drawn:
-    """Draw a network as its super-layers in lanes, with connections and routers between: as a page
-    (`.html`) or a picture (`.svg`, `.png`), by the name of the file.
+    """Draw a network, or a search space with its holes, as its super-layers in lanes, with
+    connections and routers between: as a page (`.html`) or a picture (`.svg`, `.png`), by the name
+    of the file.
 
-    `expand` opens every box at first. `DiagnosticError` for mistakes in the network, and for names
-    that say nothing of a kind.
+    `expand` opens every box at first; `only` draws what is at an address: `image.b1`.
+    `DiagnosticError` for mistakes in the network, and for names that say nothing of a kind.
     """
+    path = _path(out)
+    given = _read(network, settings)
+    keep(path, given.files)
+    found = sheet(given) if isinstance(given, Graph) else holes.sheet(given, settings)
+    return _written(path, found if only is None else found.within(only), expand)
+
+
+def _read(network: Network | Space, settings: Settings | None) -> Graph | Space:
+    """A network, or the space that a file or text turns out to be."""
+    if isinstance(network, Space):
+        return network
+    try:
+        return as_graph(network, settings)
+    except DiagnosticError as error:
+        if isinstance(network, Graph) or all(d.id != "a-space" for d in error.diagnostics):
+            raise
+    return Space.load(network)
+
+
+def draw_diff(a: Network, b: Network, out: Path | str, *, expand: bool = False) -> Drawn:
+    """Draw two networks beside each other, with what `b` has that `a` has not, and the other way
+    round, in colours and by signs. Files and mistakes are as of `draw`.
+    """
+    path = _path(out)
+    before, after = as_graph(a), as_graph(b)
+    keep(path, [*before.files, *after.files])
+    return _written(path, compared(Difference(before, after)), expand)
+
+
+def _path(out: Path | str) -> Path:
     path = named(out, "output")
-    kind = path.suffix.lower()
-    if kind not in KINDS:
+    if path.suffix.lower() not in KINDS:
         raise fail(
             "unknown-target", f"a picture is an {', '.join(KINDS[:-1])} or {KINDS[-1]}",
             origin=str(path), help="end the name of the file so",
         )  # fmt: skip
-    graph = as_graph(network, settings)
-    keep(path, graph.files)
-    whole = scene(graph)
-    if kind == ".html":
-        write_whole(path, page(whole, expand=expand))
+    return path
+
+
+def _written(path: Path, sheet: Sheet, expand: bool) -> Drawn:
+    if path.suffix.lower() == ".html":
+        write_whole(path, page(sheet, expand=expand))
         return Drawn(path, 0)
-    picture = Picture.of(whole, expand=expand)
-    write_whole(path, picture.svg if kind == ".svg" else png(picture.svg))
+    picture = Picture.of(sheet, expand=expand)
+    write_whole(path, picture.svg if path.suffix.lower() == ".svg" else png(picture.svg))
     return Drawn(path, picture.hidden)

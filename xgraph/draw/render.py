@@ -1,5 +1,5 @@
-"""A scene as a picture or a page. The JavaScript of the page draws both: for a picture, it runs in
-an engine of our own."""
+"""What is drawn, as a picture or a page. The JavaScript of the page draws both: for a picture, it
+runs in an engine of our own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any, final
 
 from xgraph.diagnostics import fail
-from xgraph.draw.scene import Scene
+from xgraph.draw.scene import Sheet
 from xgraph.driver import require
 
 _SECONDS = 120
@@ -34,24 +34,24 @@ class Picture:
     hidden: int
 
     @staticmethod
-    def of(scene: Scene, *, expand: bool = False) -> Picture:
+    def of(sheet: Sheet, *, expand: bool = False) -> Picture:
         """The picture, every box open if it is to `expand`; `DiagnosticError` where that are more
         than can be drawn."""
         require("py_mini_racer")
         with ThreadPoolExecutor(1) as apart:  # the engine refuses threads of an event loop
-            found = apart.submit(_drawn, scene, expand).result()
+            found = apart.submit(_drawn, sheet, expand).result()
         if "many" in found:
             raise fail(
                 "too-large", f"{found['many']:,} boxes at once are too many to draw",
-                origin=scene.name, help="without `--expand`, blocks stay closed",
+                origin=sheet.title, help="without `--expand`, blocks stay closed",
             )  # fmt: skip
         return Picture(found["svg"], found["hidden"])
 
 
-def _drawn(scene: Scene, expand: bool) -> dict[str, Any]:
+def _drawn(sheet: Sheet, expand: bool) -> dict[str, Any]:
     from py_mini_racer import JSEvalException, MiniRacer
 
-    given = f"{json.dumps(scene.to_json())}, {json.dumps(expand)}"
+    given = f"{json.dumps(sheet.to_json())}, {json.dumps(expand)}"
     style = json.dumps(_plain(static("draw.css")))
     engine: Any = MiniRacer()
     try:
@@ -62,7 +62,7 @@ def _drawn(scene: Scene, expand: bool) -> dict[str, Any]:
     except JSEvalException as error:
         raise fail(
             "too-large", f"Graphviz could not draw it: {str(error).splitlines()[0]}",
-            origin=scene.name, help="without `--expand`, blocks stay closed",
+            origin=sheet.title, help="without `--expand`, blocks stay closed",
         ) from None  # fmt: skip
     finally:
         engine.close()
@@ -84,18 +84,18 @@ def png(svg: str) -> bytes:
     )
 
 
-def page(scene: Scene, *, expand: bool = False) -> str:
+def page(sheet: Sheet, *, expand: bool = False) -> str:
     """A page that needs nothing but itself: to be opened, searched, zoomed and read as a table."""
     require("jinja2")
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined)
-    data = json.dumps(scene.to_json() | {"expand": expand}, separators=(",", ":"))
+    data = json.dumps(sheet.to_json() | {"expand": expand}, separators=(",", ":"))
     parts = {name: Markup(static(name)) for name in
              ("viz.js", "draw.js", "page.js", "draw.css", "page.css")}  # fmt: skip
     return environment.from_string(static("page.html.jinja")).render(
-        title=scene.name, scene=Markup(data.replace("<", "\\u003c")), parts=parts
+        sheet=sheet, data=Markup(data.replace("<", "\\u003c")), parts=parts
     )
 
 

@@ -6,11 +6,13 @@ file in an engine of our own, so that both look alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, final
 
 from xgraph.build.write import layer_text, router_text
+from xgraph.diagnostics import did_you_mean, fail
 from xgraph.ir import scope as scopes
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.scope import Scope
@@ -19,6 +21,7 @@ from xgraph.report import Cost, Summary, written
 
 MOST: Final = 48
 """So many boxes stand in one; where there are more, they come in runs."""
+_ADDRESSED = ("superlayer", "fusion", "let", "label", "call")
 _NAMELESS = (scopes.Argument, scopes.Each)
 
 
@@ -35,13 +38,15 @@ class Box:
     shape: str = ""
     params: int = 0
     macs: Dim = 0
+    sign: str = ""
+    """Whether it was added (`+`), removed (`-`) or changed (`~`)."""
     boxes: list[Box] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"id": self.id, "kind": self.kind, "title": self.title}
         optional: dict[str, Any] = {
             "text": self.text, "shape": self.shape, "params": self.params,
-            "macs": self.macs if isinstance(self.macs, int) else str(self.macs),
+            "macs": self.macs if isinstance(self.macs, int) else str(self.macs), "sign": self.sign,
             "boxes": [box.to_json() for box in self.boxes],
         }  # fmt: skip
         return found | {key: value for key, value in optional.items() if value}
@@ -62,13 +67,69 @@ class Scene:
     wires: Sequence[tuple[str, str]]
     total: Cost
 
+    @cached_property
+    def ids(self) -> set[str]:
+        return {box.id for top in self.boxes for box in top.walk()}
+
+    def within(self, address: str) -> Scene:
+        """What the box of a super-layer, label or use of a block holds, and the wires of that."""
+        boxes = [box for top in self.boxes for box in top.walk() if box.boxes]
+        found = {written(box.id.partition(":")[2]): box for box in boxes if box.kind in _ADDRESSED}
+        if address not in found:
+            raise fail(
+                "unknown-name", f"no box is at `{address}`", origin=self.name,
+                help=did_you_mean(address, found) or "give a super-layer or label, as `image.b1`",
+            )  # fmt: skip
+        box = found[address]
+        ids = {inner.id for inner in box.walk()}
+        wires = [wire for wire in self.wires if ids.issuperset(wire)]
+        return Scene(address, box.boxes, wires, Cost(box.params, macs=box.macs))
+
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
-            "params": self.total.params,
             "boxes": [box.to_json() for box in self.boxes],
             "wires": [list(wire) for wire in self.wires],
         }
+
+
+@final
+@dataclass(frozen=True)
+class Sheet:
+    """What is drawn at once: a network, or two beside each other with what changed."""
+
+    title: str
+    note: str
+    scenes: Sequence[Scene]
+    changes: Sequence[Told] = ()
+
+    def within(self, address: str) -> Sheet:
+        """What is at one address alone."""
+        return Sheet(
+            address, f"within {self.title}", [each.within(address) for each in self.scenes]
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "note": self.note,
+            "scenes": [scene.to_json() for scene in self.scenes],
+            "changes": [change.boxes for change in self.changes],
+        }
+
+
+@final
+@dataclass(frozen=True)
+class Told:
+    """A change in words, and the ids of the boxes in each scene that it is about."""
+
+    text: str
+    boxes: Sequence[Sequence[str]]
+
+
+def sheet(graph: Graph) -> Sheet:
+    """One network."""
+    drawn = scene(graph)
+    return Sheet(drawn.name, f"{drawn.total.params:,} parameters", (drawn,))
 
 
 def scene(graph: Graph) -> Scene:
@@ -91,18 +152,18 @@ class _Drawn:
         for node in self._graph.nodes():
             self._home(node.scope).append(self._layer(node))
             for value in node.inputs:
-                wires[_id(value.node), _id(node)] = None
+                wires[box_id(value.node), box_id(node)] = None
         for name, value in self._graph.outputs.items():
             box = Box(f"output:{name}", "output", name, shape=_shape(value))
             self._top.append(box)
-            wires[_id(value.node), box.id] = None
+            wires[box_id(value.node), box.id] = None
         top = _in_runs([box for box in map(_tidied, self._top) if box is not None], "top")
         return Scene(self._graph.name, top, list(wires), self._summary.total)
 
     def _group(self, scope: Scope) -> None:
         if isinstance(scope, (*_NAMELESS, scopes.Output, scopes.Modality, scopes.Route)):
             return
-        box = Box(f"{scope.kind}:{scope.address}", scope.kind, _title(scope), _note(scope))
+        box = Box(box_id(scope), scope.kind, _title(scope), _note(scope))
         cost = self._summary.cost(scope)
         box.params, box.macs = cost.params, cost.macs
         value = self._graph.points.get(scope.address)
@@ -128,11 +189,25 @@ class _Drawn:
             title, text = written(node.address).rpartition(".")[2], title
         cost = self._summary.cost_at(node.address)
         shape = _shape(node.outputs[0]) if node.outputs else ""
-        return Box(_id(node), kind, title, text, shape, cost.params, cost.macs)
+        return Box(box_id(node), kind, title, text, shape, cost.params, cost.macs)
 
 
-def _id(node: Node) -> str:
-    return f"node:{node.id}"
+def box_id(part: Node | Scope) -> str:
+    """The id of the box that stands for a part of a graph, if one does; an output's scope has that
+    of the output."""
+    return f"node:{part.id}" if isinstance(part, Node) else f"{part.kind}:{part.address}"
+
+
+def sign(scene: Scene, signs: Mapping[str, str]) -> None:
+    """Sign the boxes with these ids; what is within what came or went did so too."""
+    for box in scene.boxes:
+        _sign(box, signs, "")
+
+
+def _sign(box: Box, signs: Mapping[str, str], around: str) -> None:
+    box.sign = around or signs.get(box.id, "")
+    for inner in box.boxes:
+        _sign(inner, signs, box.sign.strip("~"))
 
 
 def _tidied(box: Box) -> Box | None:

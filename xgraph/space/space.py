@@ -138,6 +138,11 @@ class Space:
         return next(named, "net")
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The files it was read from."""
+        return tuple({d.span.source.name: None for d in self.document.declarations})
+
+    @property
     def size(self) -> int:
         """How many encodings there are: exact, however large."""
         return self.region.size

@@ -1,9 +1,9 @@
-// A scene as a picture: which boxes are seen, where Graphviz puts them, and SVG of that. Runs in a page
+// Scenes as a picture: which boxes are seen, where Graphviz puts them, and SVG of that. Runs in a page
 // and in a bare engine alike, so there is no document here.
 "use strict";
 
 const draw = (() => {
-  const CHAR = 6.6, LINE = 15, PAD = 10, EDGE = 12;
+  const CHAR = 6.6, LINE = 15, PAD = 10, EDGE = 12, GAP = 36;
   const OPEN = new Set(["superlayer", "fusion"]);
   // So many boxes are seen at first, and at most.
   const AT_FIRST = 200, MOST = 800;
@@ -73,7 +73,7 @@ const draw = (() => {
 
   function lines(box) {
     const told = [box.title];
-    if (box.text && box.text !== box.title) told.push(box.text);
+    if (box.text && box.text !== box.title) told.push(...box.text.split("\n"));
     if (box.shape) told.push(box.shape);
     return told;
   }
@@ -111,29 +111,31 @@ const draw = (() => {
     return { dot, ids: [...names.keys()] };
   }
 
-  // What Graphviz found: boxes as rectangles, wires as curves, from the top.
-  function laidOf(given, ids) {
-    const [, , width, top] = given.bb.split(",").map(Number);
+  // What Graphviz found: boxes as rectangles, wires as curves, with the upper left corner at a place.
+  function laidOf(given, ids, left, above) {
+    const [, , width, height] = given.bb.split(",").map(Number);
+    const top = above + height;
     const places = new Map();
     (given.objects || []).forEach((each) => {
       const id = ids[Number(each.id)];
       if (each.bb) {
         const [x0, y0, x1, y1] = each.bb.split(",").map(Number);
-        places.set(id, { id, x: x0, y: top - y1, width: x1 - x0, height: y1 - y0,
+        places.set(id, { id, x: left + x0, y: top - y1, width: x1 - x0, height: y1 - y0,
           isOpen: true });
       } else {
         const [x, y] = each.pos.split(",").map(Number);
         const w = each.width * 72, h = each.height * 72;
-        places.set(id, { id, x: x - w / 2, y: top - y - h / 2, width: w, height: h,
+        places.set(id, { id, x: left + x - w / 2, y: top - y - h / 2, width: w, height: h,
           isOpen: false });
       }
     });
     const names = (given.objects || []).map((each) => ids[Number(each.id)]);
     const edges = (given.edges || []).map((each) => ({
       from: names[each.tail], to: names[each.head],
-      points: each.pos.split(" ").map((p) => p.split(",").map(Number)).map(([x, y]) => [x, top - y]),
+      points: each.pos.split(" ").map((p) => p.split(",").map(Number))
+        .map(([x, y]) => [left + x, top - y]),
     }));
-    return { width, height: top, boxes: [...places.values()], edges };
+    return { width, height, boxes: [...places.values()], edges };
   }
 
   // -------------------------------------------------------------------------------------- as SVG
@@ -147,8 +149,16 @@ const draw = (() => {
       ` unicode-bidi="isolate">${escaped(line)}</text>`;
   }
 
-  function told(box) {
-    const parts = [box.title, box.text, box.shape && `shape ${box.shape}`];
+  const SIGNS = { "+": "added", "-": "removed", "~": "changed" };
+
+  // What a box says of a difference; one that is closed, of what is within it, too.
+  function signOf(box, isOpen) {
+    const within = () => (box.boxes || []).some((inner) => signOf(inner, false));
+    return box.sign || (!isOpen && within() ? "~" : "");
+  }
+
+  function told(box, sign) {
+    const parts = [SIGNS[sign], box.title, box.text, box.shape && `shape ${box.shape}`];
     if (box.params) parts.push(`${box.params.toLocaleString("en")} parameters`);
     if (box.macs) parts.push(`${box.macs.toLocaleString("en")} multiply-accumulates`);
     return parts.filter(Boolean).join(", ");
@@ -170,8 +180,14 @@ const draw = (() => {
         return text(x + width / 2, y + PAD / 2 + LINE * (i + 0.8), line, kind);
       }).join("");
     }
-    const label = escaped(told(box));
-    return `<g class="box ${box.kind} ${mark}" data-id="${escaped(box.id)}" tabindex="0"${role}` +
+    const sign = signOf(box, isOpen);
+    if (sign) {
+      inner += `<circle class="sign" cx="${round(x + width)}" cy="${round(y)}" r="8"/>` +
+        text(x + width, y + 4, sign === "-" ? "\u2212" : sign, "sign");
+    }
+    const label = escaped(told(box, sign));
+    const kinds = [box.kind, mark, SIGNS[sign]].filter(Boolean).join(" ");
+    return `<g class="box ${kinds}" data-id="${escaped(box.id)}" tabindex="0"${role}` +
       ` aria-label="${label}"><title>${label}</title>${shape}${inner}</g>`;
   }
 
@@ -181,22 +197,29 @@ const draw = (() => {
       ` d="M${start}C${rest.join(" ")}" marker-end="url(#tip)"/>`;
   }
 
-  // `style` stands in the picture, for a file of its own.
-  function svgOf(index, laid, style) {
-    const width = round(laid.width + 2 * EDGE), height = round(laid.height + 2 * EDGE);
+  // Networks beside each other, each below its name where they are several. `style` stands in the
+  // picture, for a file of its own.
+  function drawn(viz, indices, open, style) {
+    const above = indices.length > 1 ? 2 * LINE : 0;
+    let width = -GAP, height = 0;
+    const parts = indices.map((index) => {
+      const { dot, ids } = dotOf(index, open), left = width + GAP;
+      const laid = laidOf(viz.renderJSON(dot), ids, left, above);
+      const name = above ? index.scene.name : "";
+      const boxes = (isOpen) => laid.boxes.filter((each) => each.isOpen === isOpen)
+        .map((each) => boxOf(index, each));
+      width = left + Math.max(laid.width, name.length * CHAR);
+      height = Math.max(height, above + laid.height);
+      return [name && text(left, LINE, name, "head"), ...boxes(true), ...laid.edges.map(wireOf),
+        ...boxes(false)].filter(Boolean).join("\n");
+    });
     const tip = '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6"' +
       ' markerHeight="6" orient="auto"><path class="tip" d="M0 0L8 4L0 8z"/></marker>';
-    const boxes = laid.boxes.map((each) => boxOf(index, each));
-    return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${-EDGE} ${-EDGE} ${width} ${height}"` +
-      ` width="${width}" height="${height}" class="xgraph">` +
-      `<title>${escaped(index.scene.name)}</title>` +
-      (style ? `<style>${style}</style>` : "") + `<defs>${tip}</defs>` +
-      `${boxes.join("\n")}\n${laid.edges.map(wireOf).join("\n")}</svg>`;
-  }
-
-  function drawn(viz, index, open, style) {
-    const { dot, ids } = dotOf(index, open);
-    return svgOf(index, laidOf(viz.renderJSON(dot), ids), style);
+    const w = round(width + 2 * EDGE), h = round(height + 2 * EDGE);
+    return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${-EDGE} ${-EDGE} ${w} ${h}"` +
+      ` width="${w}" height="${h}" class="xgraph">` +
+      `<title>${escaped(indices.map((index) => index.scene.name).join(", "))}</title>` +
+      (style ? `<style>${style}</style>` : "") + `<defs>${tip}</defs>${parts.join("\n")}</svg>`;
   }
 
   return { MOST, indexed, opened, all, shown, drawn };

@@ -40,19 +40,20 @@ var atob = (text) => {
   return found.join("");
 };
 
-var index, open, viz;
+var indices, open, viz;
 
-async function begin(scene, expand) {
-  index = draw.indexed(scene);
-  open = expand ? draw.all(index) : draw.opened(index);
+async function begin(sheet, expand) {
+  indices = sheet.scenes.map(draw.indexed);
+  open = new Set(indices.flatMap((index) => [...(expand ? draw.all : draw.opened)(index)]));
   viz = await Viz.instance();
 }
 
 function finish(style) {
-  const shown = draw.shown(index, open);
-  if (shown.length > draw.MOST) return JSON.stringify({ many: shown.length });
-  const svg = draw.drawn(viz, index, open, style);
-  const seen = new Set(shown);
-  const layers = [...index.boxes.values()].filter((box) => !box.boxes);
-  return JSON.stringify({ svg, hidden: layers.filter((box) => !seen.has(box.id)).length });
+  const shown = indices.map((index) => new Set(draw.shown(index, open)));
+  const many = shown.reduce((sum, each) => sum + each.size, 0);
+  if (many > draw.MOST) return JSON.stringify({ many });
+  const svg = draw.drawn(viz, indices, open, style);
+  const hidden = indices.map((index, i) => [...index.boxes.values()]
+    .filter((box) => !box.boxes && !shown[i].has(box.id)).length);
+  return JSON.stringify({ svg, hidden: hidden.reduce((sum, each) => sum + each, 0) });
 }
