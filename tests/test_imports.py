@@ -60,10 +60,11 @@ ARROWS: dict[str, set[str]] = {
     "search": CORE
     | {"samples"}
     | {"grammar", "build", "space", "passes", "data", "recipe", "train", "driver", "report"},
+    "serve": CORE | {"driver", "draw", "claim", "search"},
     "cli": CORE
     | {"grammar", "build", "space", "backends", "runtime", "report", "driver", "arrays"}
     | {"passes", "compare", "data", "recipe", "train", "search", "optimize", "tune", "bench"}
-    | {"precision", "profile", "draw", "samples", "claim"},
+    | {"precision", "profile", "draw", "samples", "claim", "serve"},
 }
 """Each room, and those it may import: the front end, passes and backends never each other."""
 
@@ -95,6 +96,8 @@ HOMES = {
     "optuna": {"search.study"},
     "platformdirs": {"tune"},
     "ray": {"search.workers"},
+    "starlette": {"serve.app"},
+    "uvicorn": {"serve.app"},
     "yaml": {"recipe"},
 }
 """Libraries, and the only rooms that import them."""
@@ -191,7 +194,7 @@ def test_library_stays_in_its_room(library: str) -> None:
 
 HEAVY = {
     "PIL", "jinja2", "matplotlib", "onnx", "onnxruntime", "pooch", "py_mini_racer", "requests",
-    "resvg_py", "scipy", "torch",
+    "resvg_py", "scipy", "starlette", "torch", "uvicorn",
 }  # fmt: skip
 
 PROBE = """
