@@ -263,7 +263,7 @@ def test_it_listens_here_alone_and_ends_quietly(tmp_path: Path, serving: Serving
         assert json.loads(server.ask("/data")[1])["items"] == []
         taken = CliRunner().invoke(main, ["serve", str(tmp_path), "--port", str(server.port)])
         assert taken.exit_code == 1
-        assert "error[port-taken]: this port cannot be had" in taken.stderr
+        assert "error[no-port]: this port cannot be had" in taken.stderr
         with pytest.raises(OSError), socket.create_connection(("127.0.0.2", server.port)):  # noqa: PT011
             pass
         assert server.end() == (0, "")

@@ -56,7 +56,7 @@ def test_a_training_is_watched(
     ]  # fmt: skip
     going = page.locator("section[data-part='In progress'] tbody tr")
     latest = going.locator("td:nth-child(4)")
-    latest.filter(has_text="epoch").wait_for(timeout=30_000)
+    latest.filter(has_text="epoch").wait_for(timeout=60_000)
     link = going.get_by_role("link", name="run")
     link.focus()
     page.evaluate("window.held = document.activeElement")

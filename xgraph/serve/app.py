@@ -80,12 +80,12 @@ def app(folder: Path, port: int) -> Starlette:
 
 
 def listen(port: int) -> socket.socket:
-    """A socket at a port of this machine, 0 for a free one; `DiagnosticError` if it is taken."""
+    """A socket at a port of this machine, 0 for a free one; `DiagnosticError` if that fails."""
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
         raise fail(
-            "port-taken", f"this port cannot be had: {(error.strerror or '').lower()}",
+            "no-port", f"this port cannot be had: {(error.strerror or '').lower()}",
             origin=f"{HOST}:{port}", help="`--port 0` takes any that is free",
         ) from None  # fmt: skip
 

@@ -65,7 +65,7 @@ class Place:
     def file(self, path: Path | str) -> Path:
         """A file proper: a pipe would have its reader wait for ever."""
         held = self.at(path)
-        if not held.is_file():
+        if not os.path.isfile(held):
             raise fail("not-here", "there is no such file in this folder", origin=str(path))
         return held
 
@@ -96,9 +96,9 @@ class Place:
 
 def kind_of(folder: Path) -> Literal["training", "search"] | None:
     """What a folder is of, if of anything."""
-    if (folder / "search.json").exists():
+    if os.path.exists(folder / "search.json"):  # False, too, where nobody may look
         return "search"
-    return "training" if (folder / "run.json").exists() else None
+    return "training" if os.path.exists(folder / "run.json") else None
 
 
 def _entries(folder: Path, most: int) -> list[os.DirEntry[str]]:
@@ -127,7 +127,7 @@ class Reader:
         self.problems: list[str] = []
 
     def has(self, name: str) -> bool:
-        return (self.folder / name).exists()
+        return os.path.exists(self.folder / name)
 
     def text(self, name: str) -> str | None:
         try:

@@ -148,7 +148,7 @@ class Runs:
         return [
             {"name": name, "href": self._href("network", path)}
             for name, path in files
-            if path.is_file()
+            if os.path.isfile(path)
         ]
 
     def _link(self, item: Item) -> str:

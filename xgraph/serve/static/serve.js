@@ -1,5 +1,5 @@
-// The pages of a folder: they ask what there is every other second, and change only what differs, so
-// that nothing flickers, and focus and selection stay.
+// The pages of a folder: they ask what there is again and again, and change only what differs, so that
+// nothing flickers, and focus and selection stay.
 "use strict";
 
 (() => {
@@ -192,9 +192,9 @@
 
   function training({ columns, test, state }) {
     const { epoch = [], stage, step, lr, ...curves } = columns;
-    const groups = {};
+    const groups = Object.create(null);  // a name may be any, `__proto__` too
     Object.entries(curves).forEach(([name, values]) => {
-      (groups[name.split("/").at(-1)] ??= {})[name] = values;
+      (groups[name.split("/").at(-1)] ??= Object.create(null))[name] = values;
     });
     if (lr) groups.lr = { lr };  // the last, and least
     const found = section("Curves", true);
@@ -208,8 +208,11 @@
     const numbers = part("epochs", "details");
     part("name", "summary", numbers, { textContent: "epochs as a table" });
     numbers.hidden = !epoch.length;
+    numbers.ontoggle = ask;
     const names = Object.keys(columns);
-    table(numbers, names, epoch.map((_, i) => [i, ...names.map((name) => columns[name][i])]));
+    if (numbers.open) {
+      table(numbers, names, epoch.map((_, i) => [i, ...names.map((name) => columns[name][i])]));
+    }
   }
 
   function search({ curves, best, trials, count }) {
@@ -267,8 +270,10 @@
   const kept = localStorage.getItem("theme");
   themed(kept ? kept === "dark" : matchMedia("(prefers-color-scheme: dark)").matches);
 
+  // A folder of many runs takes the server a while: it has a rest of four times that.
   (async function clock() {
+    const began = performance.now();
     if (!document.hidden) await ask();
-    setTimeout(clock, EVERY);
+    setTimeout(clock, Math.max(EVERY, 4 * (performance.now() - began)));
   })();
 })();
