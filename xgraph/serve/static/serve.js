@@ -211,7 +211,8 @@
     numbers.ontoggle = ask;
     const names = Object.keys(columns);
     if (numbers.open) {
-      table(numbers, names, epoch.map((_, i) => [i, ...names.map((name) => columns[name][i])]));
+      table(numbers, names, epoch.map((_, i) => [i, ...names.map((name) => columns[name][i])]))
+        .className = "narrow";
     }
   }
 
