@@ -119,7 +119,7 @@ class Times:
     def step(self, progress: object, loss: float | None) -> None:
         self.ended = time.perf_counter()
 
-    def epoch_ends(self, record: dict[str, object]) -> None: ...
+    def epoch_ends(self, history: list[dict[str, object]]) -> None: ...
 
 
 def ours(made: Plan, weights: Weights, folder: Path) -> float:

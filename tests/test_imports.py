@@ -24,6 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "collector": set(),
     "diagnostics": {"source"},
     "files": {"source", "diagnostics"},
+    "claim": {"diagnostics", "files"},
     "given": {"diagnostics"},
     "grammar": {"source", "diagnostics"},
     "ir": BASE,
@@ -61,10 +62,11 @@ ARROWS: dict[str, set[str]] = {
     "search": CORE
     | {"samples", "pages"}
     | {"grammar", "build", "space", "passes", "data", "recipe", "train", "driver", "report"},
+    "serve": CORE | {"driver", "draw", "claim", "search"},
     "cli": CORE
     | {"grammar", "build", "space", "backends", "runtime", "report", "driver", "arrays"}
     | {"passes", "compare", "data", "recipe", "train", "search", "optimize", "tune", "bench"}
-    | {"precision", "profile", "draw", "samples", "explain"},
+    | {"precision", "profile", "draw", "samples", "explain", "claim", "serve"},
 }
 """Each room, and those it may import: the front end, passes and backends never each other."""
 
@@ -97,6 +99,8 @@ HOMES = {
     "optuna": {"search.study"},
     "platformdirs": {"tune"},
     "ray": {"search.workers"},
+    "starlette": {"serve.app"},
+    "uvicorn": {"serve.app"},
     "yaml": {"recipe"},
 }
 """Libraries, and the only rooms that import them."""
@@ -193,7 +197,7 @@ def test_library_stays_in_its_room(library: str) -> None:
 
 HEAVY = {
     "PIL", "jinja2", "matplotlib", "onnx", "onnxruntime", "pooch", "py_mini_racer", "requests",
-    "resvg_py", "scipy", "torch",
+    "resvg_py", "scipy", "starlette", "torch", "uvicorn",
 }  # fmt: skip
 
 PROBE = """

@@ -186,6 +186,7 @@ def optimized(
 _EXTRAS = {
     "torch": "torch", "onnx": "onnx", "onnxruntime": "gpu", "onnxscript": "bench", "PIL": "images",
     "py_mini_racer": "draw", "resvg_py": "draw", "jinja2": "draw", "matplotlib": "draw",
+    "starlette": "serve", "uvicorn": "serve",
 }  # fmt: skip
 
 

@@ -153,6 +153,30 @@ def test_a_training_that_is_killed_ends_the_same(tmp_path: Path) -> None:
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+class Reads(Silent):
+    """Keeps what the table holds as each epoch ends, and stops in the one after `last`."""
+
+    def __init__(self, folder: Path, last: int) -> None:
+        self.path, self.last, self.found = folder / "metrics.csv", last, list[list[str]]()
+
+    def epoch_ends(self, history: list[dict[str, Any]]) -> None:
+        rows = self.path.read_text().splitlines()[1:]
+        assert [row.partition(",")[0] for row in rows] == [f"{r['epoch']}" for r in history]
+        self.found.append(rows)
+        self.stop = len(history) == self.last
+
+
+def test_an_epoch_is_in_the_table_as_soon_as_it_is_done(digits: Path, tmp_path: Path) -> None:
+    data, recipe = open_data(digits), read_recipe(None, ["epochs=4"])
+    begun = start_run(tmp_path / "run", xgraph.parse(DIGITS), data, recipe)
+    first, second = Reads(begun.folder, 2), Reads(begun.folder, 0)
+    with pytest.raises(Stopped):
+        begun.train(watch=first)
+    resume_run(begun.folder).train(watch=second)
+    assert [len(rows) for rows in first.found + second.found] == [1, 2, 3, 4]
+    assert second.found[0][:2] == first.found[1]
+
+
 def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(tmp_path: Path) -> None:
     digits_folder(tmp_path / "digits", rows=900)
     (tmp_path / "net.xg").write_text(DIGITS)

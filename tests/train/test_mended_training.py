@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from sets import DIGITS, HALVES, digits_folder, folder
 
 import xgraph
+from xgraph.claim import claimed, is_claimed
 from xgraph.cli import main
 from xgraph.data import open_data
 from xgraph.data.feed import feed_of
@@ -23,7 +24,6 @@ from xgraph.train.crossval import cross_validate
 from xgraph.train.evaluate import evaluate
 from xgraph.train.fit import fit
 from xgraph.train.plan import plan
-from xgraph.train.run import claimed
 from xgraph.weights import initialise
 
 RNG = np.random.default_rng(0)
@@ -233,7 +233,10 @@ def test_one_training_a_folder(tmp_path: Path) -> None:
         process.start()
         assert answers.get(timeout=60) == "busy"
         process.join()
+        assert is_claimed(tmp_path / "run")
     assert not list(tmp_path.iterdir())
+    (tmp_path / ".run.lock").touch()  # of one that was killed
+    assert not is_claimed(tmp_path / "run")
 
 
 def test_a_huge_batch_draws_for_its_rows(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from xgraph.cli import (
     profiling,
     refining,
     searching,
+    serving,
     spaces,
     speed,
     training,
@@ -46,6 +47,7 @@ def main() -> None:
     xgraph refine out.xg --data D -o RUN   weights of connections that climb
     xgraph bench net.xg                    how fast it runs, and the alternatives
     xgraph tune                            what this machine is fast at
+    xgraph serve RUNS                      trainings and searches in the browser
     xgraph data get mnist                  a known data set
 
     A FILE of `-` is the standard input. Shell completion: put
@@ -61,7 +63,7 @@ for _command in (
     training.train, training.eval_, training.crossval, training.probe_, training.recipes,
     explaining.explain,
     searching.search, refining.measure_, refining.refine_,
-    speed.bench, speed.tune,
+    speed.bench, speed.tune, serving.serve_,
     data.data,
 ):  # fmt: skip
     main.add_command(_command)

@@ -128,11 +128,11 @@ def measure_(
     """
     needs_training()
     from xgraph import driver
+    from xgraph.claim import claimed
     from xgraph.data import open_data
     from xgraph.files import keep, named, write_whole
     from xgraph.search.xsertion.measure import Measurement, with_informativeness
     from xgraph.train.fit import make_fabric
-    from xgraph.train.run import claimed
 
     if data is None:
         raise click.UsageError("give --data")
@@ -240,11 +240,11 @@ def refine_(
     Example: xgraph refine measured.xg --data cifar/ -r xsertion -o runs/refined
     """
     needs_training()
+    from xgraph.claim import claimed
     from xgraph.data import open_data
     from xgraph.files import named
     from xgraph.search.xsertion.refine import Options, resume_refinement, start_refinement
     from xgraph.train.fit import make_fabric
-    from xgraph.train.run import claimed
 
     folder = named(out, "output folder")
     given: dict[str, Any] = {

@@ -114,11 +114,11 @@ def search(
     _needs_search()
     from xgraph import driver
     from xgraph.build import read_settings
+    from xgraph.claim import claimed
     from xgraph.files import named
     from xgraph.search import folder as folders
     from xgraph.search.search import Limits
     from xgraph.search.strategies.known import read_strategy
-    from xgraph.train.run import claimed
 
     folder = named(out, "output folder")
     source = driver.read_source(space)[0] if space is not None else None

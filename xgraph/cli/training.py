@@ -142,10 +142,11 @@ def train(
     Example: xgraph train net.xg --data digits/ --epochs 10 -o runs/a
     """
     needs_training()
+    from xgraph.claim import claimed
     from xgraph.data import open_data
     from xgraph.files import named
     from xgraph.train.fit import make_fabric
-    from xgraph.train.run import claimed, resume_run, same_network, start_run
+    from xgraph.train.run import resume_run, same_network, start_run
 
     folder = named(out, "output folder")
     count = int(devices) if devices.isdecimal() else devices
@@ -288,8 +289,9 @@ class Bar:
             if loss is not None:
                 self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
 
-    def epoch_ends(self, record: dict[str, Any]) -> None:
+    def epoch_ends(self, history: list[dict[str, Any]]) -> None:
         self.close()
+        record = history[-1]
         told = [f"{name} {value:.4f}" for name, value in record.items() if _is_short(name)]
         done = record["epoch"]
         seconds = time.monotonic() - self._began

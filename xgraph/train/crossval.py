@@ -166,8 +166,8 @@ class _Epochs:
     def step(self, progress: Any, loss: float | None) -> None:
         self._watch.step(progress, loss)
 
-    def epoch_ends(self, record: dict[str, Any]) -> None:
-        self._watch.epoch_ends(record)
+    def epoch_ends(self, history: list[dict[str, Any]]) -> None:
+        self._watch.epoch_ends(history)
 
 
 def _digest(

@@ -47,7 +47,8 @@ class Watch(Protocol):
 
     def step(self, progress: Progress, loss: float | None) -> None: ...
 
-    def epoch_ends(self, record: dict[str, Any]) -> None: ...
+    def epoch_ends(self, history: list[dict[str, Any]]) -> None:
+        """The records of all epochs up to now, those before a break too."""
 
     @property
     def stop(self) -> bool: ...
@@ -62,7 +63,7 @@ class Silent:
 
     def step(self, progress: Progress, loss: float | None) -> None: ...
 
-    def epoch_ends(self, record: dict[str, Any]) -> None: ...
+    def epoch_ends(self, history: list[dict[str, Any]]) -> None: ...
 
 
 class Stopped(Exception):
@@ -347,7 +348,7 @@ class _Fit:
             self.best = self._weights() if self.recipe.keep == "best" else {}
         else:
             progress.stale += 1
-        self.watch.epoch_ends(record)
+        self.watch.epoch_ends(progress.history)
         return self.recipe.stop is not None and progress.stale >= self.recipe.stop.after
 
     def _outputs(self, split: Split) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:

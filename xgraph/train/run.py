@@ -4,7 +4,8 @@ RUN/net.xg                  the network, as it was trained
     recipe.yaml             the recipe, with all that was measured for it
     run.json                data, seed, versions, and whether it is finished
     checkpoint.safetensors  where it is, until it is finished
-    metrics.json, .csv      every epoch, and the test split
+    metrics.csv             every epoch, as soon as it is done
+    metrics.json            the same, and the test split
     report.html             the same to look at
     tensorboard/            the same for TensorBoard
     weights.safetensors     the result, and how its inputs are made
@@ -17,8 +18,8 @@ import csv
 import io
 import json
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -105,7 +106,6 @@ class Run:
             "test": test.to_json() if test else None,
         }
         _write_json(self.folder / "metrics.json", metrics)
-        write_whole(self.folder / "metrics.csv", _table(fitted.history))
         about = read_run(self.folder)
         texts = [read_text(self.folder / name).text for name in ("net.xg", "recipe.yaml")]
         page = training_page(self.plan.graph.name, about, metrics, *texts)
@@ -155,6 +155,7 @@ def start_run(
         "rows": {
             s.name: len(s) for s in (made.train, made.val, *([made.test] if made.test else []))
         },
+        "epochs": sum(stage.epochs for stage in recipe.each_stage()),
         "digest": data_digest(made),
         "fraction": fraction,
         "init": str(init) if init else None,
@@ -206,31 +207,6 @@ def resume_run(folder: Path) -> Run:
     weights = load(inherited) if inherited.exists() else None
     low = driver.tensor_graph(graph)
     return Run(folder, made, driver.initial_weights(low, weights, recipe.seed), resumed=True)
-
-
-@contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Keep a folder to this process; `DiagnosticError` (`busy`) if another one works in it."""
-    from filelock import FileLock, Timeout
-
-    where = folder.resolve()
-    make_folder(where.parent)
-    path = where.parent / f".{where.name}.lock"
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise fail(
-            "busy", "another training or search runs in this folder", origin=str(folder),
-            help="wait for it, or choose another folder",
-        ) from None  # fmt: skip
-    except OSError as error:
-        raise unwritable(path, error) from None
-    try:
-        yield
-    finally:
-        lock.release()
-        path.unlink(missing_ok=True)
 
 
 def same_network(folder: Path, graph: Graph) -> bool:
@@ -370,7 +346,7 @@ def _table(history: list[dict[str, Any]]) -> str:
 
 @final
 class _Recorder:
-    """Writes what happens to TensorBoard, and tells a person's watch of it."""
+    """Writes what happens as a table and to TensorBoard, and tells a person's watch of it."""
 
     def __init__(self, folder: Path, watch: Watch | None) -> None:
         from xgraph.train.fit import Silent
@@ -402,10 +378,12 @@ class _Recorder:
             self._board_at(progress.step).add_scalar("train/step_loss", loss, progress.step)
         self.watch.step(progress, loss)
 
-    def epoch_ends(self, record: dict[str, Any]) -> None:
+    def epoch_ends(self, history: list[dict[str, Any]]) -> None:
+        record = history[-1]
+        write_whole(self.folder / "metrics.csv", _table(history))
         board = self._board_at(record["step"])
         for name, value in record.items():
             if name not in ("epoch", "stage", "step"):
                 board.add_scalar(name, value, record["step"])
         board.flush()
-        self.watch.epoch_ends(record)
+        self.watch.epoch_ends(history)
