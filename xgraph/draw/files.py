@@ -47,8 +47,17 @@ def draw(
     path = _path(out)
     given = _read(network, settings)
     keep(path, given.files)
-    found = sheet(given) if isinstance(given, Graph) else holes.sheet(given, settings)
+    found = _sheet(given, settings)
     return _written(path, found if only is None else found.within(only), expand)
+
+
+def page_of(network: Network | Space) -> str:
+    """The page of a network or a search space, as a text."""
+    return page(_sheet(_read(network, None), None))
+
+
+def _sheet(given: Graph | Space, settings: Settings | None) -> Sheet:
+    return sheet(given) if isinstance(given, Graph) else holes.sheet(given, settings)
 
 
 def _read(network: Network | Space, settings: Settings | None) -> Graph | Space:

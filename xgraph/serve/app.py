@@ -26,11 +26,9 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from xgraph import driver
 from xgraph.diagnostics import DiagnosticError, fail
-from xgraph.draw.render import page as drawing
+from xgraph.draw import page_of
 from xgraph.draw.render import static as drawing_static
-from xgraph.draw.scene import scene
 from xgraph.serve.found import Place
 from xgraph.serve.runs import Runs
 
@@ -148,11 +146,9 @@ class _Pages:
         return JSONResponse(self._runs.run(_path(request)))
 
     def network(self, request: Request) -> Response:
-        """The drawing of a network, or what is wrong with it."""
+        """The drawing of a network or a space, or what is wrong with it."""
         path = self._place.file(_path(request))
-        graph, report = driver.check(driver.read_source(str(path))[0], folder=path.parent)
-        report.raise_errors()
-        return HTMLResponse(drawing(scene(graph)), headers={_POLICY: _DRAWING})
+        return HTMLResponse(page_of(path), headers={_POLICY: _DRAWING})
 
     def report(self, request: Request) -> Response:
         path = self._place.file(f"{_path(request)}/report.html")

@@ -85,6 +85,7 @@ class Runs:
                             "machine", "libraries"),
             "columns": columns,
             "test": _tested(reader.json("metrics.json")) if finished else [],
+            "report": self._report(reader),
             "networks": self._networks([("net.xg", reader.folder / "net.xg")]),
             "recipe": reader.text("recipe.yaml"),
         }  # fmt: skip
@@ -112,9 +113,12 @@ class Runs:
                 for network in self._networks([(trial.stem, reader.folder / _file(trial))])
             ],
             "networks": self._networks([("space.xg", reader.folder / "space.xg")]),
-            "report": self._href("report", reader.folder) if finished else None,
+            "report": self._report(reader),
             "recipe": reader.text("recipe.yaml"),
         }  # fmt: skip
+
+    def _report(self, reader: Reader) -> str | None:
+        return self._href("report", reader.folder) if reader.has("report.html") else None
 
     def _goes_on(self, folder: Path, is_whole: bool) -> str:
         """What is to be said of a run that does not say that it is finished."""
