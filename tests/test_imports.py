@@ -46,7 +46,7 @@ ARROWS: dict[str, set[str]] = {
     "memory": {"ir", "ops"},
     "report": CORE | {"memory", "passes"},
     "compare": CORE | {"build", "report"},
-    "view": {"ir", "report"},
+    "view": {"ir", "report", "space", "draw", "explain"},
     "reference": CORE | {"build", "passes"},
     "driver": CORE
     | {"grammar", "build", "passes", "backends", "runtime", "samples"}
@@ -60,7 +60,7 @@ ARROWS: dict[str, set[str]] = {
     "data": CORE | {"recipe"},
     "train": CORE | {"data", "recipe", "build", "passes", "backends", "runtime", "driver", "pages"},
     "search": CORE
-    | {"samples", "pages"}
+    | {"samples", "pages", "draw"}
     | {"grammar", "build", "space", "passes", "data", "recipe", "train", "driver", "report"},
     "serve": CORE | {"driver", "draw", "claim", "search"},
     "cli": CORE
@@ -88,8 +88,8 @@ HOMES = {
     "lightning_fabric": {"train", "search"},
     "torchmetrics": {"train"},
     "matplotlib": {"pages.plots", "search.figures", "draw.render"},
-    "jinja2": {"pages.page", "search.report", "draw.render"},
-    "markupsafe": {"search.report", "draw.render"},
+    "jinja2": {"pages.page", "draw.render"},
+    "markupsafe": {"draw.render"},
     "py_mini_racer": {"draw.render"},
     "resvg_py": {"draw.render"},
     "pyarrow": {"search.table"},

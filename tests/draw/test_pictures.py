@@ -62,7 +62,9 @@ def test_a_picture(net: Path, tmp_path: Path) -> None:
         == f"wrote {tmp_path / 'net.svg'}\n2 parts are in collapsed boxes, which `--expand` opens\n"
     )
     found = boxes(tmp_path / "net.svg")
-    assert found["superlayer:see"] == ["see"]
+    assert found["superlayer:see"] == []
+    heads = ElementTree.parse(tmp_path / "net.svg").getroot().findall(f"{SVG}text")
+    assert [head.text for head in heads] == ["see", "hear", "head"]  # over the wires
     assert found["label:see.b1"] == ["b1", "4x8x8"]
     assert ["linear(10)", "10"] in found.values()
     assert ["conv(4, 3)", "4x8x8"] not in found.values()

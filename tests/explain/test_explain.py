@@ -27,6 +27,7 @@ from xgraph.passes import lower
 from xgraph.recipe import Recipe
 from xgraph.source import Source
 from xgraph.train.evaluate import fed
+from xgraph.view import explanation_html
 
 Array = np.ndarray[Any, Any]
 PATHS = """network paths
@@ -293,6 +294,13 @@ class TestThePage:
         one, two = (explained(graph, data, weights) for _ in range(2))
         assert page(one, {}) == page(two, {})
         assert one.to_json() == two.to_json()
+
+
+def test_a_notebook_shows_it_in_a_frame(data: Path) -> None:
+    graph = graph_of(CROSSED)
+    html = explanation_html(explained(graph, data, weights_of(graph)))
+    assert html.startswith("<iframe")
+    assert "<h2>" not in html  # it is text of an attribute
 
 
 class TestTheCommand:

@@ -14,12 +14,10 @@ from made_trials import FAILED, loss, noted, searched, trial
 
 from xgraph.build import build_source
 from xgraph.ir.graph import Graph
-from xgraph.search.drawing import Drawing, draw
 from xgraph.search.report import page, spearman, write_report
 from xgraph.search.standing import Spent, summary, verdict
 from xgraph.search.study import Trial
 from xgraph.source import Source
-from xgraph.space import Space
 
 ROOT = Path(__file__).parent.parent.parent
 FUSION = """network small
@@ -215,12 +213,10 @@ class TestPage:
         Walk((tmp_path / "report.html").read_text("utf-8"))
 
     def test_a_name_in_a_network_stays_text(self) -> None:
-        """In drawings too, and a long one is cut."""
-        name = "a_name_that_is_longer_than_any_box"
-        text = FUSION.replace("h1", name)
+        """In drawings too."""
+        text = FUSION.replace("h1", "the_first")
         drawn = Walk(page({}, [trial(0, 0.5)], [("1", trial(0, 0.5), text, graph(text))]))
-        assert f"head.{name} fuse" in drawn.text
-        assert "a_name_that_\N{HORIZONTAL ELLIPSIS}" in drawn.text
+        assert drawn.text.count("the_first") > 3
 
 
 class TestVerdict:
@@ -315,54 +311,3 @@ class TestCost:
 )  # fmt: skip
 def test_spearman(a: list[float], b: list[float], found: float | None) -> None:
     assert spearman(a, b) == (found if found is None else pytest.approx(found))
-
-
-class TestDrawing:
-    def drawn(self, text: str) -> Drawing:
-        found = draw(graph(text))
-        assert found is not None
-        corners = [(box.x, box.y) for box in found.boxes]
-        assert len(corners) == len(set(corners))
-        assert all(0 <= x <= found.width - found.box_width for x, _ in corners)
-        assert all(0 <= y <= found.height - found.box_height for _, y in corners)
-        return found
-
-    def test_fusion_layers_show_their_activation(self) -> None:
-        found = self.drawn(FUSION)
-        boxes = {box.told.split()[0]: box for box in found.boxes}
-        assert [lane.name for lane in found.lanes] == ["eye", "head", "ear"]
-        assert boxes["head.h1"].layers == "linear sigmoid"
-        assert boxes["head.h2"].shape == "[5]"
-        assert boxes["head.h2"].kind == "fusion"
-        assert boxes["eye.f1"].is_used
-        assert not boxes["eye.f2"].is_used
-
-    def test_what_is_read_stands_before(self) -> None:
-        boxes = {box.told.split()[0]: box.x for box in self.drawn(FUSION).boxes}
-        assert boxes["image"] < boxes["eye.f1"] <= boxes["head.h1"] < boxes["head.h2"]
-        assert boxes["head.h2"] < boxes["logits"]
-
-    @pytest.mark.parametrize(
-        "path", sorted((ROOT / "examples" / "spaces").glob("*.xg")), ids=lambda path: path.stem
-    )
-    def test_networks_of_spaces(self, path: Path) -> None:
-        self.drawn(Space.load(path).sample(seed=1).text)
-
-    def test_boxes_that_read_parts_of_each_other(self) -> None:
-        """A point may hold others: what leaves it may come back into it."""
-        found = self.drawn(
-            "network n\nmodality a: [4]\nmodality b: [4]\n"
-            "block three() {\n  a: linear(4)\n  b: linear(4)\n  c: linear(4)\n}\n"
-            "superlayer x(a) { p: three }\n"
-            "superlayer y(b) {\n  p: linear(4)\n  q: linear(4)\n}\n"
-            "connect x.p.a -> y.p by add\nconnect y.q -> x.p.b by add\n"
-            "output o = x\noutput u = y\n"
-        )
-        assert len(found.edges) == 10
-
-    def test_too_many_boxes_are_not_drawn(self) -> None:
-        chain = "\n".join(f"  p{i}: relu" for i in range(200))
-        deep = f"network n\nmodality a: [4]\nsuperlayer x(a) {{\n{chain}\n}}\noutput o = x\n"
-        assert draw(graph(deep)) is None
-        text = page({}, [trial(0, 0.5)], [("1", trial(0, 0.5), deep, graph(deep))])
-        assert "too many points" in Walk(text).text

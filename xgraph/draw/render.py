@@ -34,12 +34,13 @@ class Picture:
     hidden: int
 
     @staticmethod
-    def of(sheet: Sheet, *, expand: bool = False) -> Picture:
-        """The picture, every box open if it is to `expand`; `DiagnosticError` where that are more
-        than can be drawn."""
+    def of(sheet: Sheet, *, expand: bool = False, within: str = "") -> Picture:
+        """The picture, every box open if it is to `expand`. It is a file of its own, or stands
+        `within` a page that is light or dark, under a name that no other picture there has.
+        `DiagnosticError` where there are more boxes than can be drawn."""
         require("py_mini_racer")
         with ThreadPoolExecutor(1) as apart:  # the engine refuses threads of an event loop
-            found = apart.submit(_drawn, sheet, expand).result()
+            found = apart.submit(_drawn, sheet, expand, within).result()
         if "many" in found:
             raise fail(
                 "too-large", f"{found['many']:,} boxes at once are too many to draw",
@@ -48,17 +49,18 @@ class Picture:
         return Picture(found["svg"], found["hidden"])
 
 
-def _drawn(sheet: Sheet, expand: bool) -> dict[str, Any]:
+def _drawn(sheet: Sheet, expand: bool, within: str) -> dict[str, Any]:
     from py_mini_racer import JSEvalException, MiniRacer
 
     given = f"{json.dumps(sheet.to_json())}, {json.dumps(expand)}"
-    style = json.dumps(_plain(static("draw.css")))
+    style = static("draw.css") if within else _plain(static("draw.css"))
+    said = f"{json.dumps(style)}, {json.dumps(within)}"
     engine: Any = MiniRacer()
     try:
         for source in ("host.js", "viz.js", "draw.js"):
             engine.eval(static(source))
         engine.eval(f"begin({given})").get(timeout=_SECONDS)
-        found: dict[str, Any] = json.loads(engine.eval(f"finish({style})", timeout_sec=_SECONDS))
+        found: dict[str, Any] = json.loads(engine.eval(f"finish({said})", timeout_sec=_SECONDS))
     except JSEvalException as error:
         raise fail(
             "too-large", f"Graphviz could not draw it: {str(error).splitlines()[0]}",
@@ -100,7 +102,7 @@ def page(sheet: Sheet, *, expand: bool = False) -> str:
 
 
 def _plain(css: str) -> str:
-    """Without custom properties, which viewers of pictures do not know."""
-    values = dict(re.findall(r"(--[a-z]+): ([^;]+);", css))
+    """Without custom properties, which viewers of pictures do not know: as it is in the light."""
+    values = dict(re.findall(r"(--[a-z]+): light-dark\(([^,]+),[^;]+;", css))
     bare = re.sub(r"\s*--[a-z]+: [^;]+;", "", css)
     return re.sub(r"var\((--[a-z]+)\)", lambda found: values[found[1]], bare)

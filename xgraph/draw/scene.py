@@ -40,6 +40,8 @@ class Box:
     macs: Dim = 0
     sign: str = ""
     """Whether it was added (`+`), removed (`-`) or changed (`~`)."""
+    is_idle: bool = False
+    """Whether no output needs it."""
     boxes: list[Box] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -47,6 +49,7 @@ class Box:
         optional: dict[str, Any] = {
             "text": self.text, "shape": self.shape, "params": self.params,
             "macs": self.macs if isinstance(self.macs, int) else str(self.macs), "sign": self.sign,
+            "idle": self.is_idle,
             "boxes": [box.to_json() for box in self.boxes],
         }  # fmt: skip
         return found | {key: value for key, value in optional.items() if value}
@@ -142,6 +145,7 @@ def scene(graph: Graph) -> Scene:
 class _Drawn:
     def __init__(self, graph: Graph, summary: Summary) -> None:
         self._graph, self._summary = graph, summary
+        self._live = {node.id for node in graph.live()}
         self._groups: dict[Scope, Box] = {}
         self._top: list[Box] = []
 
@@ -189,7 +193,10 @@ class _Drawn:
             title, text = written(node.address).rpartition(".")[2], title
         cost = self._summary.cost_at(node.address)
         shape = _shape(node.outputs[0]) if node.outputs else ""
-        return Box(box_id(node), kind, title, text, shape, cost.params, cost.macs)
+        return Box(
+            box_id(node), kind, title, text, shape, cost.params, cost.macs,
+            is_idle=node.id not in self._live,
+        )  # fmt: skip
 
 
 def box_id(part: Node | Scope) -> str:
@@ -217,6 +224,7 @@ def _tidied(box: Box) -> Box | None:
         return None
     if not box.boxes and box.kind in ("superlayer", "fusion", "connect", "let", "label", "call"):
         return None
+    box.is_idle = all(inner.is_idle for inner in boxes) if boxes else box.is_idle
     box.boxes = _in_runs(boxes, box.id)
     return box
 
@@ -230,6 +238,7 @@ def _in_runs(boxes: list[Box], within: str) -> list[Box]:
             run.text, run.boxes = f"{len(part)} parts", part
             run.params = sum(each.params for each in part)
             run.shape = part[-1].shape
+            run.is_idle = all(each.is_idle for each in part)
             runs.append(run)
         boxes, within = runs, f"{within}:run"
     return boxes

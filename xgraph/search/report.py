@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from statistics import mean, stdev
 from typing import Any, TypeAlias, final
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined, Template
 
 from xgraph import pages
+from xgraph.draw.render import Picture
+from xgraph.draw.scene import sheet
 from xgraph.files import FilePath, write_whole
 from xgraph.ir.graph import Graph
 from xgraph.pages import Code, Drawing, Figure, Fold, Key, Note, Part, Section, Table
 from xgraph.pages.page import Cell, csv_of
 from xgraph.pages.plots import DASHES, MARKS, PALETTE, keys
 from xgraph.search import figures
-from xgraph.search.drawing import draw
 from xgraph.search.front import front, known
 from xgraph.search.search import SEARCH
 from xgraph.search.standing import (
@@ -103,15 +101,6 @@ def page(
         str(about.get("title") or "A search"), facts, [each for each in sections if each],
         verdict=verdict(trials, str(about.get("strategy", ""))),
     )  # fmt: skip
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    text = (files("xgraph.search") / "drawing.html.jinja").read_text("utf-8")
-    return environment.from_string(text)
 
 
 # -------------------------------------------------------------------------------------- values
@@ -323,19 +312,13 @@ def _best(best: Best, finals: Sequence[Final], scale: Scale) -> Section:
     for number, (name, trial, text, graph) in enumerate(best):
         title = f"{name}. {scale.text(trial.score)} {scale.measure}, {trial.params:,} parameters"
         code = Fold("The network as .xg", [Code(text)])
-        parts.append(Fold(title, [_drawing(graph, title), code], is_open=number == 0))
+        drawing = Drawing(Picture.of(sheet(graph), within=f"network{number}").svg)
+        parts.append(Fold(title, [drawing, code], is_open=number == 0))
     note = (
-        "A box is a labelled point, with its layers and what one example is there. Green: layers of"
-        " a fusion; orange: connections and routers; dashed: what no output needs."
+        "Boxes with a thick edge hold more: xgraph draw opens them. Green: connections; yellow:"
+        " routers; pale: what no output needs."
     )
     return Section("The best networks", [*parts, Note(note)])
-
-
-def _drawing(graph: Graph, told: str) -> Part:
-    drawing = draw(graph)
-    if drawing is None:
-        return Note("It has too many points to be drawn.")
-    return Drawing(_template().render(it=drawing, told=told))
 
 
 def _ranking(best: Best, scale: Scale) -> Table:

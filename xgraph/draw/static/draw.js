@@ -158,68 +158,75 @@ const draw = (() => {
   }
 
   function told(box, sign) {
-    const parts = [SIGNS[sign], box.title, box.text, box.shape && `shape ${box.shape}`];
+    const parts = [SIGNS[sign], box.idle && "not needed by any output", box.title, box.text, box.shape && `shape ${box.shape}`];
     if (box.params) parts.push(`${box.params.toLocaleString("en")} parameters`);
     if (box.macs) parts.push(`${box.macs.toLocaleString("en")} multiply-accumulates`);
     return parts.filter(Boolean).join(", ");
   }
 
-  function boxOf(index, laid) {
+  function boxOf(index, laid, isStill) {
     const box = index.boxes.get(laid.id);
     const { x, y, width, height, isOpen } = laid;
     const mark = box.boxes ? (isOpen ? "open" : "closed") : "leaf";
-    const role = box.boxes ? ` role="button" aria-expanded="${isOpen}"` : ' role="img"';
+    const role = isStill ? ""
+      : box.boxes ? ` tabindex="0" role="button" aria-expanded="${isOpen}"` : ' tabindex="0" role="img"';
     const shape = `<rect x="${round(x)}" y="${round(y)}" width="${round(width)}"` +
       ` height="${round(height)}" rx="5"/>`;
-    let inner = "";
-    if (isOpen) {
-      inner = text(x + 10, y + 18, box.title, "head");
-    } else {
-      inner = lines(box).map((line, i) => {
-        const kind = i === 0 ? "title" : line === box.shape ? "shape" : "text";
-        return text(x + width / 2, y + PAD / 2 + LINE * (i + 0.8), line, kind);
-      }).join("");
-    }
+    let inner = isOpen ? "" : lines(box).map((line, i) => {
+      const kind = i === 0 ? "title" : line === box.shape ? "shape" : "text";
+      return text(x + width / 2, y + PAD / 2 + LINE * (i + 0.8), line, kind);
+    }).join("");
     const sign = signOf(box, isOpen);
     if (sign) {
       inner += `<circle class="sign" cx="${round(x + width)}" cy="${round(y)}" r="8"/>` +
         text(x + width, y + 4, sign === "-" ? "\u2212" : sign, "sign");
     }
     const label = escaped(told(box, sign));
-    const kinds = [box.kind, mark, SIGNS[sign]].filter(Boolean).join(" ");
-    return `<g class="box ${kinds}" data-id="${escaped(box.id)}" tabindex="0"${role}` +
+    const kinds = [box.kind, mark, SIGNS[sign], box.idle && "idle"].filter(Boolean).join(" ");
+    return `<g class="box ${kinds}" data-id="${escaped(box.id)}"${role}` +
       ` aria-label="${label}"><title>${label}</title>${shape}${inner}</g>`;
   }
 
-  function wireOf(edge) {
-    const [start, ...rest] = edge.points.map((p) => p.map(round).join(" "));
-    return `<path class="wire" data-from="${escaped(edge.from)}" data-to="${escaped(edge.to)}"` +
-      ` d="M${start}C${rest.join(" ")}" marker-end="url(#tip)"/>`;
+  // The title of an open box stands over the wires that cross it.
+  function headOf(index, { id, x, y }) {
+    const box = index.boxes.get(id);
+    return text(x + 10, y + 18, box.title, box.idle ? "head idle" : "head");
   }
 
-  // Networks beside each other, each below its name where they are several. `style` stands in the
-  // picture, for a file of its own.
-  function drawn(viz, indices, open, style) {
+  function wireOf(edge, tip) {
+    const [start, ...rest] = edge.points.map((p) => p.map(round).join(" "));
+    return `<path class="wire" data-from="${escaped(edge.from)}" data-to="${escaped(edge.to)}"` +
+      ` d="M${start}C${rest.join(" ")}" marker-end="url(#${tip})"/>`;
+  }
+
+  // Networks beside each other, each below its name where they are several. A picture that no page
+  // brings to life is `still`: it has its style within, and a name where others stand beside it.
+  function drawn(viz, indices, open, still) {
     const above = indices.length > 1 ? 2 * LINE : 0;
+    const tip = still?.name ? `${still.name}-tip` : "tip";
     let width = -GAP, height = 0;
     const parts = indices.map((index) => {
       const { dot, ids } = dotOf(index, open), left = width + GAP;
       const laid = laidOf(viz.renderJSON(dot), ids, left, above);
       const name = above ? index.scene.name : "";
-      const boxes = (isOpen) => laid.boxes.filter((each) => each.isOpen === isOpen)
-        .map((each) => boxOf(index, each));
+      const [open_, closed] = [true, false].map((is) => laid.boxes.filter((b) => b.isOpen === is));
+      const boxes = (list) => list.map((each) => boxOf(index, each, Boolean(still)));
       width = left + Math.max(laid.width, name.length * CHAR);
       height = Math.max(height, above + laid.height);
-      return [name && text(left, LINE, name, "head"), ...boxes(true), ...laid.edges.map(wireOf),
-        ...boxes(false)].filter(Boolean).join("\n");
+      return [name && text(left, LINE, name, "head"), ...boxes(open_),
+        ...laid.edges.map((edge) => wireOf(edge, tip)),
+        ...boxes(closed),
+        ...open_.map((each) => headOf(index, each))].filter(Boolean).join("\n");
     });
-    const tip = '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6"' +
+    const marker = `<marker id="${tip}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6"` +
       ' markerHeight="6" orient="auto"><path class="tip" d="M0 0L8 4L0 8z"/></marker>';
+    const names = escaped(indices.map((index) => index.scene.name).join(", "));
     const w = round(width + 2 * EDGE), h = round(height + 2 * EDGE);
-    return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${-EDGE} ${-EDGE} ${w} ${h}"` +
-      ` width="${w}" height="${h}" class="xgraph">` +
-      `<title>${escaped(indices.map((index) => index.scene.name).join(", "))}</title>` +
-      (style ? `<style>${style}</style>` : "") + `<defs>${tip}</defs>${parts.join("\n")}</svg>`;
+    const space = still?.name ? "" : ' xmlns="http://www.w3.org/2000/svg"';
+    return `<svg${space} viewBox="${-EDGE} ${-EDGE} ${w} ${h}"` +
+      ` width="${w}" height="${h}" class="xgraph"` +
+      (still ? ` role="img" aria-label="Drawing of ${names}"` : "") + `><title>${names}</title>` +
+      (still ? `<style>${still.style}</style>` : "") + `<defs>${marker}</defs>${parts.join("\n")}</svg>`;
   }
 
   return { MOST, indexed, opened, all, shown, drawn };

@@ -48,11 +48,11 @@ async function begin(sheet, expand) {
   viz = await Viz.instance();
 }
 
-function finish(style) {
+function finish(style, name) {
   const shown = indices.map((index) => new Set(draw.shown(index, open)));
   const many = shown.reduce((sum, each) => sum + each.size, 0);
   if (many > draw.MOST) return JSON.stringify({ many });
-  const svg = draw.drawn(viz, indices, open, style);
+  const svg = draw.drawn(viz, indices, open, { style, name });
   const hidden = indices.map((index, i) => [...index.boxes.values()]
     .filter((box) => !box.boxes && !shown[i].has(box.id)).length);
   return JSON.stringify({ svg, hidden: hidden.reduce((sum, each) => sum + each, 0) });

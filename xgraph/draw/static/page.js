@@ -12,7 +12,7 @@ class Drawing {
   }
 
   show(viz, open) {
-    this.pane.innerHTML = draw.drawn(viz, [this.index], open, "");
+    this.pane.innerHTML = draw.drawn(viz, [this.index], open);
   }
 
   box(id) {
