@@ -53,7 +53,7 @@ ARROWS: dict[str, set[str]] = {
     | {"report", "space", "optimize", "tune", "precision"},
     "draw": CORE | {"build", "compare", "driver", "grammar", "report", "space"},
     "pages": BASE,
-    "explain": CORE | {"build", "passes", "backends", "data", "train", "pages"},
+    "explain": CORE | {"build", "compare", "passes", "backends", "data", "train", "pages"},
     "arrays": CORE | {"driver"},
     "profile": CORE | {"backends", "runtime", "driver", "optimize", "report", "samples"},
     "recipe": BASE | {"files"},

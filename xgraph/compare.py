@@ -226,7 +226,7 @@ def _labels(graph: Graph, common: Iterable[str]) -> _Facts:
     return {
         written(address): _Fact(str(value.type), (around.get(address, value.node),))
         for address, value in graph.points.items()
-        if _owner(address) in heads
+        if owner(address) in heads
         and address not in made
         and address not in heads
         and not address.endswith(".in")
@@ -246,7 +246,7 @@ def _layers(graph: Graph, common: Iterable[str]) -> _Facts:
     for node in graph.nodes():
         hidden = node.rebinds or node.op in (ENTER, LEAVE, None) or node.op.name == "input"
         hooked = _stands_in(node, scopes.Connect, scopes.Route) or node in ends
-        head = _owner(node.address)
+        head = owner(node.address)
         if not hidden and not hooked and (head in shown or head not in bodied):
             found[written(node.address)] = _Fact(_applied(graph, node), (node,))
     return found
@@ -262,7 +262,7 @@ def _applied(graph: Graph, node: Node) -> str:
     return f"{op_text(node.op, node.attrs)} of {reads}" if reads else op_text(node.op, node.attrs)
 
 
-def _owner(address: str) -> str:
+def owner(address: str) -> str:
     """The super-layer or fusion that an address is in: `path.0` of `path.0.c2`."""
     head, _, rest = address.partition(".")
     index = rest.partition(".")[0]

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from xgraph.claim import claimed
 from xgraph.cli import main
 from xgraph.serve import found
-from xgraph.serve.found import Place
+from xgraph.serve.found import WIDE, Place
 from xgraph.serve.runs import Runs
 
 if TYPE_CHECKING:
@@ -283,3 +283,24 @@ def test_the_server_does_not_load_pytorch() -> None:
     probe = "import sys, xgraph.serve.app; print({'torch', 'optuna', 'onnx'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_odd_addresses_and_runs(server: Server, place: Path) -> None:
+    """Each was once a traceback."""
+    deep = '{"machine": ' + '{"a": ' * 900 + "1" + "}" * 900 + "}"
+    write(place / "deep", run__json=deep)
+    write(place / "good", run__json=ABOUT, metrics__csv=TABLE, recipe__yaml="epochs: 3\n",
+          net__xg=NET)  # fmt: skip
+    assert len(json.loads(server.ask("/data")[1])["items"]) >= 2
+    assert server.ask("/data/deep")[0].status == 200
+    assert server.ask("/data%2fgood")[0].status == 200
+
+
+def test_a_folder_of_data_does_not_hide_runs(server: Server, place: Path) -> None:
+    (place / "data").mkdir()
+    for number in range(WIDE + 5):
+        (place / "data" / f"{number}.npy").touch()
+    write(place / "runs" / "a", run__json=ABOUT)
+    told = json.loads(server.ask("/data")[1])
+    assert "runs/a" in [item["name"] for item in told["items"]]
+    assert told["notes"] == [f"only {WIDE:,} files of a folder are looked at"]

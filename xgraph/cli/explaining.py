@@ -22,6 +22,7 @@ from xgraph.cli.training import (
     ready,
     recipe_option,
 )
+from xgraph.diagnostics import fail
 
 
 @click.command(short_help="Show what a trained network does with data.")
@@ -35,7 +36,8 @@ from xgraph.cli.training import (
               help="So many, evenly from all of the split.")  # fmt: skip
 @click.option("--gates", default=8, show_default=True, type=click.IntRange(min=0),
               help="For so many, inputs are sought and made.")  # fmt: skip
-@click.option("--seed", default=0, show_default=True, help="Of t-SNE.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1),
+              help="Of t-SNE.")  # fmt: skip
 @click.option("-o", "--out", metavar="DIR", default="explain", show_default=True,
               help="A folder for the page and the numbers.")  # fmt: skip
 @set_option
@@ -72,12 +74,17 @@ def explain(
     arrays, made, feed, held = ready(graph, weights, data, recipe, overrides, split)
     for name in (PAGE, NUMBERS):
         keep(folder / name, [weights, *graph.files, *data_files(str(data), recipe)])
+        if (folder / name).is_dir():
+            raise fail(
+                "cannot-write", f"`{name}` is a folder here", origin=str(folder),
+                help="choose another folder",
+            )  # fmt: skip
     make_folder(folder)
     found = explain(
         graph, arrays, feed, held, predict=made.predict, rows=rows, gates=gates, seed=seed,
         observe=lambda told: click.echo(f"  {told}", err=True),
     )  # fmt: skip
-    about = {"network": file, "weights": weights, "data": data, "seed": seed}
+    about = {"network": file, "weights": weights, "data": data, "seed of t-SNE": seed}
     write_explanation(folder, found, about)
     if as_json:
         click.echo(json.dumps(found.to_json()))

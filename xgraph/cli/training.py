@@ -355,6 +355,11 @@ def eval_(
         from xgraph.files import keep
 
         keep(path, [weights, *graph.files, *data_files(str(data), recipe)])
+        if path.suffix.lower() not in (".html", ".json"):
+            raise fail(
+                "unknown-target", "what is measured is written as .html or .json", origin=out,
+                help="end the name of the file so",
+            )  # fmt: skip
         page = path.suffix.lower() == ".html"
         about = {"network": file, "weights": weights, "data": data, "through": backend}
         whole = evaluation_page(graph.name, about, found.to_json()) if page else text + "\n"

@@ -14,6 +14,7 @@ from textwrap import shorten, wrap
 from typing import TypeAlias, final
 
 from xgraph.build import build_document
+from xgraph.build.names import written
 from xgraph.diagnostics import Report
 from xgraph.draw.scene import Box, Scene, Sheet, box_id, scene
 from xgraph.grammar import format_tree
@@ -75,7 +76,7 @@ class _Holes:
         parts: list[_Part] = [*self._graph.nodes(), *_of(self._graph, scopes.Call, scopes.Connect)]
         told = {site.name for part in parts for site in _mark(part, beside, known)}
         boxes += [self._declared(site) for site in beside if site.name not in told]
-        return Scene(drawn.name, boxes, list(self._wires(drawn)), drawn.total)
+        return Scene(drawn.name, boxes, list(dict.fromkeys(self._wires(drawn))), drawn.total)
 
     # ------------------------------------------------------------------- what holes stand for
 
@@ -112,18 +113,24 @@ class _Holes:
             hole = self._boxes.get(box.id)
             if hole is None:
                 box.boxes = list(self._kept(box.boxes))
-                box.shape, box.params, box.macs = "", 0, 0
+                box.shape, box.params, box.macs, box.is_idle = "", 0, 0, False
                 yield box
             elif hole.id not in seen:
                 seen.add(hole.id)
                 yield hole
 
     def _wires(self, drawn: Scene) -> Iterator[tuple[str, str]]:
-        """Those to a hole go to all that may stand there."""
+        """Those to a hole go to all that may stand there, and come from all that it may read."""
         for start, end in drawn.wires:
             ends = (self._leaves.get(start), self._leaves.get(end))
             if ends[0] is None or ends[0] is not ends[1]:
                 yield from product(*map(_inner, (start, end), ends))
+        points = {written(address): value for address, value in self._graph.points.items()}
+        for site, _, _, hole in self._found:
+            for name in map(format_tree, site.kind.features if site.kind else ()):
+                if name in points:
+                    start = box_id(points[name].node)
+                    yield from product(_inner(start, self._leaves.get(start)), [hole.id])
 
     # -------------------------------------------------------------------- what is beside them
 

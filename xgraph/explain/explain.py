@@ -51,7 +51,8 @@ class Explanation:
         for one in self.ablations:
             value = one.metrics[name]
             part = f"{one.title}, {one.off}"
-            lines.append(f"  {part:<{width}}  {value:.4f}  {value - whole:+.4f}")
+            margin = "" if one.margin is None or name != "accuracy" else f" ± {one.margin:.4f}"
+            lines.append(f"  {part:<{width}}  {value:.4f}  {value - whole:+.4f}{margin}")
         return lines
 
     def to_json(self) -> dict[str, Any]:
@@ -98,7 +99,7 @@ class Explanation:
             ],
             "switched_off": [
                 {"address": one.address, "title": one.title, "off": one.off,
-                 "metrics": dict(one.metrics)}
+                 "metrics": dict(one.metrics), "margin": one.margin}
                 for one in self.ablations
             ],
         }  # fmt: skip
@@ -118,7 +119,11 @@ class Explanation:
 
 
 def _plain(values: Array) -> Any:
-    return np.round(np.asarray(values, np.float64), 6).tolist()
+    """As JSON has it, which has no NaN."""
+    found = np.round(np.asarray(values, np.float64), 6)
+    plain = found.astype(object)
+    plain[np.isnan(found)] = None
+    return plain.tolist()
 
 
 def explain(
@@ -131,7 +136,7 @@ def explain(
     rows: int = 1000,
     gates: int = 8,
     seed: int = 0,
-    observe: Callable[[str], None] | None = None,
+    observe: Callable[[str], None] = lambda told: None,
 ) -> Explanation:
     """Run `rows` rows of a split through an architecture-level graph with trained weights, and tell
     what its routers and connections do with them. Inputs are made for `gates` gates.
@@ -146,19 +151,14 @@ def explain(
             origin=graph.name, help="`xgraph show` lists what it is made of",
         )  # fmt: skip
     part = sample(split, rows)
-    _observe(observe, f"{len(part):,} rows")
-    heard = hear(told, weights, feed, part, list(predict))
+    observe(f"{len(part):,} rows")
+    heard = hear(graph, told, weights, feed, part, list(predict))
     inputs, _ = feed.take(part, np.arange(len(part)))
-    _observe(observe, "inputs that open gates")
+    observe("inputs that open gates")
     found = extremes(told, weights, feed, heard, gates)
-    off = list(ablations(graph, weights, feed, part, list(predict), observe))
-    _observe(observe, "t-SNE")
+    off = list(ablations(graph, weights, feed, heard, list(predict), observe))
+    observe("t-SNE")
     return Explanation(graph.name, heard, inputs, found, parallel, off, _embedded(heard, seed))
-
-
-def _observe(observe: Callable[[str], None] | None, told: str) -> None:
-    if observe is not None:
-        observe(told)
 
 
 def _embedded(heard: Heard, seed: int) -> dict[str, Array]:
@@ -168,7 +168,7 @@ def _embedded(heard: Heard, seed: int) -> dict[str, Array]:
     found = {}
     for one in heard.carried:
         values = one.values[:EMBEDDED].reshape(min(EMBEDDED, len(one.values)), -1)
-        if len(values) < 4 or not values.std():
+        if len(values) < 4 or not values.std(0).any():  # all alike
             continue
         laid = TSNE(
             2, init="pca" if min(values.shape) > 1 else "random", random_state=seed,

@@ -16,6 +16,8 @@ from xgraph.explain.taps import Tapped
 Array = np.ndarray[Any, Any]
 SHOWN = 4
 """Rows of each kind."""
+FLAT = 0.01
+"""A gate whose standard deviation is less looks for nothing."""
 _STEPS, _RATE = 200, 0.05
 """Of the ascent: steps of Adam, and their size in standard deviations of the data."""
 _FAR, _ROUGH = 0.02, 0.2
@@ -73,7 +75,7 @@ def _chosen(heard: Heard, count: int) -> list[tuple[int, int, int, float]]:
     ]
     firsts = [found[0] for found in each if found]
     others = sorted((one for found in each for one in found[1:]), key=lambda found: -found[3])
-    return [one for one in (*firsts, *others) if one[3] > 0][:count]
+    return [one for one in (*firsts, *others) if one[3] >= FLAT][:count]
 
 
 def _spreads(router: int, gates: Array) -> Iterator[tuple[int, int, int, float]]:

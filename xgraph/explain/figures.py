@@ -14,7 +14,10 @@ from xgraph.pages.plots import INK, PALETTE, Key, drawn
 Array = np.ndarray[Any, Any]
 
 
-def routes(routed: Sequence[Routed], rows: Sequence[int], inputs: Mapping[str, Array]) -> str:
+def routes(
+    routed: Sequence[Routed], rows: Sequence[int], names: Sequence[str],
+    inputs: Mapping[str, Array],
+) -> str:  # fmt: skip
     """What gates let through for some rows, a row of the picture each: lines are as thick as gates
     are open, dots as large as streams are strong (multi-path routing, Fig. 8)."""
 
@@ -24,9 +27,10 @@ def routes(routed: Sequence[Routed], rows: Sequence[int], inputs: Mapping[str, A
             len(rows), len(shown) + 1, squeeze=False,
             width_ratios=[*(1 for _ in shown), 1.6 * len(routed)],
         )  # fmt: skip
-        for axes, row in zip(grid, rows, strict=True):
+        for axes, row, told in zip(grid, rows, names, strict=True):
             for each, name in zip(axes, shown, strict=False):
                 _show(each, inputs[name][row])
+            axes[0].set_ylabel(told, rotation=0, ha="right", va="center")
             _route(axes[-1], routed, row)
         grid[-1, -1].set_xticks(range(len(routed)), [str(n + 1) for n in range(len(routed))])
 
@@ -85,21 +89,21 @@ def by_class(means: Array, classes: Sequence[str], gates: Sequence[str]) -> str:
 @final
 @dataclass(frozen=True)
 class Spread:
-    """How values are spread: of each key, what share lies between edges."""
+    """How values are spread: of each line, what share lies between edges."""
 
     title: str
     edges: Array
     """[bins + 1]"""
-    lines: Mapping[Key, Array]
-    """[bins] each."""
+    shares: Array
+    """[lines, bins]"""
 
 
-def spreads(name: str, told: str, panels: Sequence[Spread], axis: str = "") -> str:
+def lines(name: str, told: str, panels: Sequence[Spread], keys: Sequence[Key], axis: str) -> str:
     """Histograms, a panel for each title and a line for each key."""
 
     def paint(figure: Any) -> None:
         for axes, one in _panels(figure, panels):
-            for key, shares in one.lines.items():
+            for key, shares in zip(keys, one.shares, strict=False):
                 axes.stairs(shares, one.edges, color=key.color, linestyle=key.mark, linewidth=1.4)
             axes.set_title(one.title, fontsize="medium")
             axes.set_xlabel(axis)
@@ -108,25 +112,46 @@ def spreads(name: str, told: str, panels: Sequence[Spread], axis: str = "") -> s
     return drawn(name, told, _size(len(panels)), paint)
 
 
-def inputs_of_gate(name: str, groups: Sequence[tuple[str, Array]]) -> str:
-    """Inputs [count, ...] side by side, in groups with a title."""
+def bands(name: str, told: str, panels: Sequence[Spread], labels: Sequence[str], axis: str) -> str:
+    """Histograms as bands, brighter where more lies: many of them can be told apart."""
 
     def paint(figure: Any) -> None:
-        count = sum(len(each) for _, each in groups)
-        ratios = [r for _, each in groups for r in (*(1 for _ in each), 0.25)][:-1]
+        for axes, one in _panels(figure, panels, 3):
+            shown = axes.imshow(
+                one.shares, cmap="cividis", vmin=0, aspect="auto",
+                extent=(one.edges[0], one.edges[-1], len(labels) - 0.5, -0.5),
+            )  # fmt: skip
+            axes.set_title(one.title, fontsize="medium")
+            axes.set_xlabel(axis)
+            axes.set_yticks(range(len(labels)), labels, fontsize="small")
+            axes.grid(False)
+            figure.colorbar(shown, ax=axes)
+
+    count = len(panels)
+    size = min(11.0, 3.4 * min(3, count)), (1.3 + 0.17 * len(labels)) * -(-count // 3)
+    return drawn(name, told, size, paint)
+
+
+def inputs_of_gate(name: str, groups: Sequence[tuple[str, Array, Array]]) -> str:
+    """Inputs [count, ...] side by side, in groups with a title, with the gate below each."""
+
+    def paint(figure: Any) -> None:
+        count = sum(len(each) for _, each, _ in groups)
+        ratios = [r for _, each, _ in groups for r in (*(1 for _ in each), 0.25)][:-1]
         grid = figure.subplots(1, count + len(groups) - 1, squeeze=False, width_ratios=ratios)[0]
         at = 0
-        for title, each in groups:
-            for value in each:
+        for title, each, gates in groups:
+            for value, gate in zip(each, gates, strict=True):
                 _show(grid[at], value)
+                grid[at].set_xlabel(f"{gate:.3g}")
                 at += 1
             grid[at - len(each)].set_title(title, fontsize="medium", loc="left")
             if at < len(grid):
                 grid[at].set_visible(False)
                 at += 1
 
-    count = sum(len(each) for _, each in groups)
-    return drawn(name, "Inputs of a gate", (min(11, 1.1 * count + 0.4), 1.5), paint)
+    count = sum(len(each) for _, each, _ in groups)
+    return drawn(name, "Inputs of a gate", (min(11, 1.1 * count + 0.4), 1.7), paint)
 
 
 def embedding(
@@ -164,20 +189,26 @@ def norms(panels: Sequence[tuple[str, Mapping[Key, Array]]]) -> str:
     return drawn("norms", "Norms of what connections bring, over steps", _size(len(panels)), paint)
 
 
-def maps(name: str, values: Array) -> str:
+def maps(name: str, values: Array, rows: Sequence[str]) -> str:
     """[rows, channels, ...], a line for each row."""
+    low, high = float(values.min()), float(values.max())
 
     def paint(figure: Any) -> None:
         grid = figure.subplots(*values.shape[:2], squeeze=False)
-        for line, row in zip(grid, values, strict=True):
+        for number, axes in enumerate(grid[0]):
+            axes.set_title(str(number), fontsize="medium")
+        for line, row, told in zip(grid, values, rows, strict=True):
+            line[0].set_ylabel(told, rotation=0, ha="right", va="center")
             for axes, channel in zip(line, row, strict=True):
-                _show(axes, channel)
+                _show(axes, channel, low, high)
 
-    return drawn(name, "Maps that a connection brings", (8, 3), paint)
+    flat = values.shape[-2] / values.shape[-1] if values.ndim == 4 else 0.5
+    size = 1.1 * values.shape[1] + 0.8, (1.1 * min(3.0, flat) + 0.15) * len(values) + 0.3
+    return drawn(name, "Maps that a connection brings", size, paint)
 
 
-def _panels(figure: Any, panels: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
-    columns = min(4, len(panels))
+def _panels(figure: Any, panels: Sequence[Any], most: int = 4) -> Iterable[tuple[Any, Any]]:
+    columns = min(most, len(panels))
     grid = figure.subplots(-(-len(panels) // columns), columns, squeeze=False).ravel()
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
@@ -189,19 +220,24 @@ def _size(count: int, height: float = 2.1) -> tuple[float, float]:
 
 
 def is_picture(value: Array) -> bool:
-    return 1 <= value.ndim <= 3 and value.dtype.kind == "f"
+    return 1 <= value.ndim <= 4 and value.dtype.kind == "f"
 
 
-def _show(axes: Any, value: Array) -> None:
-    """A row of an input: a picture, or a line."""
+def _show(axes: Any, value: Array, low: float | None = None, high: float | None = None) -> None:
+    """A row of an input: a picture (of several, the middle one), or a line. Black is `low`, or the
+    least of its values."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(False)
     if value.ndim == 1:
         axes.plot(value, color=INK, linewidth=0.8)
         return
-    low, high = float(value.min()), float(value.max())
-    plain = (value - low) / (high - low if high > low else 1)
-    if value.ndim == 3:
-        plain = plain.transpose(1, 2, 0) if len(value) == 3 else plain.mean(0)
-    axes.imshow(plain, cmap="gray" if plain.ndim == 2 else None, aspect="auto")
+    axes.spines[:].set_visible(False)
+    if value.ndim == 4:
+        value = value[len(value) // 2]
+    if value.ndim == 3 and len(value) == 3:
+        least, most = float(value.min()), float(value.max())
+        plain = (value - least) / (most - least if most > least else 1)
+        axes.imshow(plain.transpose(1, 2, 0))
+        return
+    axes.imshow(value if value.ndim == 2 else value.mean(0), cmap="gray", vmin=low, vmax=high)

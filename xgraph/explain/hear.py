@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
 from xgraph.data.feed import Feed
-from xgraph.data.split import Split
+from xgraph.data.split import Rows, Split
+from xgraph.diagnostics import fail
 from xgraph.explain.taps import Connection, Router, Tapped
-from xgraph.train.evaluate import collected, runner, scored
+from xgraph.ir.graph import Graph
+from xgraph.train.evaluate import evaluate, runner
+from xgraph.train.fit import running
 
 Array = np.ndarray[Any, Any]
 _BATCH = 64
@@ -41,14 +44,15 @@ class Carried:
     values: Array
     """[rows, ...]: the mean over steps, where it runs once a step."""
     norms: Array
-    """[rows, steps]"""
+    """[rows, steps]; NaN behind the last step of rows that have fewer."""
     shares: Array
     """[rows, steps]: the norm as a multiple of that of the stream it joins."""
 
     @property
     def maps(self) -> Array | None:
         """Of the first rows and channels, [rows, channels, ...], where it brings maps."""
-        return self.values[: _MAPS[0], : _MAPS[1]] if self.values.ndim in (3, 4) else None
+        is_map = self.values.ndim in (3, 4) and self.values.shape[-1] > 1
+        return self.values[: _MAPS[0], : _MAPS[1]] if is_map else None
 
 
 @final
@@ -60,6 +64,8 @@ class Heard:
     carried: tuple[Carried, ...]
     labels: Array | None
     """The class of each row, where an output tells one."""
+    predictions: Array
+    """The class of each row, or the numbers predicted."""
     metrics: Mapping[str, float]
 
 
@@ -71,40 +77,91 @@ def sample(split: Split, rows: int) -> Split:
 
 
 def hear(
-    tapped: Tapped, weights: Mapping[str, Array], feed: Feed, split: Split, predict: list[str]
+    graph: Graph,
+    tapped: Tapped,
+    weights: Mapping[str, Array],
+    feed: Feed,
+    split: Split,
+    predict: list[str],
 ) -> Heard:
-    """Run all rows of a split, and keep of each tap what is small."""
+    """Run all rows of a split, and keep of each tap what is small; `DiagnosticError` where numbers
+    overflow."""
     run = runner(tapped.low, weights, "torch")
-
-    def told(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        rows, found = len(next(iter(inputs.values()))), run(inputs)
-        kept = {name: found[name] for name in tapped.outputs}
-        # What runs once a step comes as rows times steps.
-        for router in tapped.routers:
-            gates = np.stack([found[name] for name in router.gates], -2)
-            kept[f"gates {router.address}"] = gates.reshape(rows, -1, *gates.shape[-2:]).mean(1)
-            strengths = [np.abs(found[name]).reshape(rows, -1).mean(1) for name in router.streams]
-            kept[f"streams {router.address}"] = np.stack(strengths, 1)
-        for one in tapped.connections:
-            steps = len(found[one.carried]) // rows
-            brought, stream = (
-                found[name].reshape(rows, steps, *found[name].shape[1:])
-                for name in (one.carried, one.stream)
-            )
-            kept[f"values {one.address}"] = brought.mean(1)
-            kept[f"norms {one.address}"] = _norms(brought)
-            kept[f"beside {one.address}"] = _norms(stream)
-        return kept
-
-    found, targets = collected(told, feed, split, _BATCH)
+    parts: dict[str, list[Array]] = {}
+    order = []
+    for rows in _batches(feed, split):
+        order.append(rows)
+        inputs = {port.name: port.take(split, rows) for port in feed.ports}
+        with running(f"a batch of `{split.name}`", inputs):
+            found = run(inputs)
+        for name, value in _kept(tapped, found, len(rows)).items():
+            parts.setdefault(name, []).append(value)
+    back = np.argsort(np.concatenate(order))
+    found = {name: _joined(each)[back] for name, each in parts.items()}
+    for name, value in found.items():
+        if np.isinf(value).any() or (np.isnan(value).any() and not name.startswith("norms")):
+            raise fail(
+                "not-finite", f"numbers of `{name.partition(' ')[2]}` are not finite",
+                origin=graph.name, help="look at the weights and at the range of the data",
+            )  # fmt: skip
+    measured = evaluate(graph, weights, feed, split, predict=predict)
     main = feed.main
-    outputs = {name: found[name] for name in tapped.outputs}
     return Heard(
         split,
         tuple(_routed(router, found) for router in tapped.routers),
         tuple(_carried(connection, found) for connection in tapped.connections),
-        None if main is None else targets[main.output],
-        scored(outputs, targets, feed, split, predict, 0).metrics,
+        None if main is None else main.take(split, np.arange(len(split))),
+        measured.predictions,
+        measured.metrics,
+    )
+
+
+def _batches(feed: Feed, split: Split) -> Iterator[Rows]:
+    """All rows, those of one length together, so that none is filled up."""
+    every = np.arange(len(split))
+    lengths = [split.lengths(port.column, every) for port in feed.ports]
+    known = np.stack([each for each in lengths if each is not None] or [np.zeros(len(split))])
+    _, groups = np.unique(known, axis=1, return_inverse=True)
+    for group in range(groups.max() + 1):
+        rows = every[groups.ravel() == group]
+        yield from (rows[first : first + _BATCH] for first in range(0, len(rows), _BATCH))
+
+
+def _kept(tapped: Tapped, found: Mapping[str, Array], rows: int) -> dict[str, Array]:
+    """What runs once a step comes as rows times steps."""
+    kept: dict[str, Array] = {}
+    for router in tapped.routers:
+        gates = np.stack([found[name] for name in router.gates], -2)
+        kept[f"gates {router.address}"] = gates.reshape(rows, -1, *gates.shape[-2:]).mean(1)
+        strengths = [np.abs(found[name]).reshape(rows, -1).mean(1) for name in router.streams]
+        kept[f"streams {router.address}"] = np.stack(strengths, 1)
+    for one in tapped.connections:
+        steps = len(found[one.carried]) // rows
+        brought, stream = (
+            found[name].reshape(rows, steps, *found[name].shape[1:])
+            for name in (one.carried, one.stream)
+        )
+        norms, beside = _norms(brought), _norms(stream)
+        kept[f"values {one.address}"] = brought.mean(1)
+        kept[f"norms {one.address}"] = norms
+        kept[f"norms beside {one.address}"] = _ratio(norms, beside)
+    return kept
+
+
+def _joined(parts: list[Array]) -> Array:
+    """Batches of different lengths: [rows, steps] with NaN behind the last step, and values
+    without the axes that differ."""
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) == 1:
+        return np.concatenate(parts)
+    if parts[0].ndim > 2:
+        return np.concatenate([part.reshape(*part.shape[:2], -1).mean(2) for part in parts])
+    longest = max(part.shape[1] for part in parts)
+    return np.concatenate(
+        [
+            np.pad(part, ((0, 0), (0, longest - part.shape[1])), constant_values=np.nan)
+            for part in parts
+        ]
     )
 
 
@@ -129,5 +186,7 @@ def _ratio(a: Array, b: Array) -> Array:
 
 
 def _carried(connection: Connection, found: Mapping[str, Array]) -> Carried:
-    norms, beside = (found[f"{kind} {connection.address}"] for kind in ("norms", "beside"))
-    return Carried(connection, found[f"values {connection.address}"], norms, _ratio(norms, beside))
+    at = connection.address
+    return Carried(
+        connection, found[f"values {at}"], found[f"norms {at}"], found[f"norms beside {at}"]
+    )

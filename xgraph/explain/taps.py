@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from xgraph.build.names import written
+from xgraph.compare import owner
 from xgraph.ir import scope as scopes
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.passes import lower
@@ -25,12 +26,30 @@ class Router:
 
     address: str
     title: str
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    """What the streams belong to: super-layers and modalities."""
+    hidden: int
+    """Features within a gate."""
     streams: tuple[str, ...]
     """The outputs that are its inputs, m, and its own, n."""
     gates: tuple[str, ...]
     """The outputs that are the gates of each input, [N, n]."""
     scores: tuple[str, ...]
     """The same before the softmax."""
+
+    def crosses(self, source: int, target: int) -> bool:
+        """Whether a gate leads from one super-layer to another."""
+        return self.sources[source] != self.targets[target]
+
+    @property
+    def is_between(self) -> bool:
+        """Whether each target has a source of its own, and what comes from others."""
+        own = [
+            [not self.crosses(i, j) for i in range(len(self.sources))]
+            for j in range(len(self.targets))
+        ]
+        return all(map(any, own)) and not all(map(all, own))
 
 
 @final
@@ -77,7 +96,7 @@ def tapped(graph: Graph) -> Tapped:
     for node, streams in routed:
         softmaxes = gates(taps.graph, node.address)
         gated.append(Router(
-            node.address, title_of(node), streams,
+            node.address, title_of(node), *_ends(node), int(node.attrs["hidden"]), streams,
             taps.add_all(each.output for each in softmaxes),
             taps.add_all(each.inputs[0] for each in softmaxes),
         ))  # fmt: skip
@@ -86,6 +105,14 @@ def tapped(graph: Graph) -> Tapped:
 
 def routers(graph: Graph) -> list[Node]:
     return [node for node in graph.live() if node.rebinds and node.op.name in GATED]
+
+
+def plain_routers(graph: Graph) -> list[Node]:
+    """Those whose shares are the same whatever the input."""
+    return [
+        node for node in graph.live()
+        if node.rebinds and isinstance(node.scope, scopes.Route) and node.op.name not in GATED
+    ]  # fmt: skip
 
 
 def joins(graph: Graph) -> list[Node]:
@@ -127,6 +154,12 @@ def _fresh() -> Iterator[str]:
     while True:
         yield f"tap{number}"
         number += 1
+
+
+def _ends(node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    scope = node.scope
+    assert isinstance(scope, scopes.Route)
+    return tuple(map(owner, scope.sources)), tuple(map(owner, scope.targets))
 
 
 def title_of(node: Node) -> str:

@@ -165,7 +165,7 @@ class _Pages:
 
 def _path(request: Request) -> str:
     """What stands behind the first part of an address; names are bytes, which need not be UTF-8."""
-    return os.fsdecode(unquote_to_bytes(request.scope["raw_path"].split(b"/", 2)[2]))
+    return os.fsdecode(unquote_to_bytes(request.scope["raw_path"]).split(b"/", 2)[2])
 
 
 def _static(name: str) -> str:

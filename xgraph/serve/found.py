@@ -20,8 +20,8 @@ from xgraph.files import read_text
 Kind = Literal["training", "search", "network"]
 
 DEPTH = 8
-ENTRIES = 20_000
-"""So deep, and so many files and folders, are looked at."""
+ENTRIES, WIDE = 20_000, 2_000
+"""So deep, and so many files and folders in all and in one folder, are looked at."""
 _SKIPPED = frozenset({"node_modules", "__pycache__", "venv"})
 _PARTS = frozenset({"tensorboard", "trials", "features", "best"})
 """Folders of a run that hold parts of it."""
@@ -71,26 +71,30 @@ class Place:
 
     def find(self) -> Found:
         """Trainings and searches, and networks that are not part of one; links are not followed."""
-        found = Found()
+        found, notes = Found(), dict[str, None]()
         folders, seen = deque([(self.root, 0)]), 0
         while folders:
             folder, depth = folders.popleft()
             if depth > DEPTH:
-                found.notes.append(f"folders more than {DEPTH} deep are not looked at")
+                notes[f"folders more than {DEPTH} deep are not looked at"] = None
                 break
             kind = kind_of(folder)
             if kind is not None:
                 found.items.append(Item(kind, folder))
-            for entry in _entries(folder, ENTRIES - seen):
-                seen += 1
+            entries = _entries(folder, min(WIDE, ENTRIES - seen))
+            seen += len(entries)
+            if len(entries) == WIDE:
+                notes[f"only {WIDE:,} files of a folder are looked at"] = None
+            for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     if not _is_skipped(entry.name, kind):
                         folders.append((Path(entry), depth + 1))
                 elif kind is None and _is_network(entry):
                     found.items.append(Item("network", Path(entry)))
             if seen == ENTRIES:
-                found.notes.append(f"only the first {ENTRIES:,} files and folders are looked at")
+                notes[f"only the first {ENTRIES:,} files and folders are looked at"] = None
                 break
+        found.notes += notes
         return found
 
 

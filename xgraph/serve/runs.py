@@ -72,7 +72,8 @@ class Runs:
         done, of = len(columns.get("epoch", [])), about.get("epochs")
         finished = about.get("finished") is True
         latest = [f"epoch {done}{f' of {of}' if isinstance(of, int) else ''}"] if done else []
-        latest += [
+        test = _tested(reader.json("metrics.json")) if finished else []
+        latest += [f"test {name} {value}" for name, value in test[:1]] or [
             f"{name} {values[-1]:.4f}"
             for name, values in columns.items()
             if _is_short(name) and values[-1] is not None
@@ -84,7 +85,7 @@ class Runs:
             "facts": _facts(about, "data", "rows", "epochs", "seed", "fraction", "init", "xgraph",
                             "machine", "libraries"),
             "columns": columns,
-            "test": _tested(reader.json("metrics.json")) if finished else [],
+            "test": test,
             "report": self._report(reader),
             "networks": self._networks([("net.xg", reader.folder / "net.xg")]),
             "recipe": reader.text("recipe.yaml"),
@@ -281,9 +282,12 @@ def _facts(about: Mapping[str, Any], *names: str) -> Facts:
     ]
 
 
-def _told(value: object) -> str:
+def _told(value: object, depth: int = 0) -> str:
+    if depth > 3:
+        return "..."
     if isinstance(value, dict):
-        return ", ".join(f"{k} {_told(each)}" for k, each in value.items() if each is not None)
+        each = ((k, v) for k, v in value.items() if v is not None)
+        return ", ".join(f"{k} {_told(v, depth + 1)}" for k, v in each)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -54,6 +54,10 @@ class RandomFusion(Kind):
         words = ", ".join(map(format_tree, self.activations))
         return f"{self.layers} layers, {bits} connections, each layer {words}"
 
+    @property
+    def features(self) -> tuple[t.Expression, ...]:
+        return tuple(feature for group in self.groups for feature in group)
+
     def filling(self, pick: Pick, maker: Maker) -> Filling:
         statements: list[t.Statement] = [
             self._layer(depth, row, maker) for depth, row in enumerate(pick, 1)

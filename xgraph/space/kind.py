@@ -31,6 +31,11 @@ class Kind(ABC):
     def options(self) -> str:
         """The decisions in words, for a table."""
 
+    @property
+    def features(self) -> tuple[t.Expression, ...]:
+        """All that its networks may read of others."""
+        return ()
+
     @abstractmethod
     def filling(self, pick: Pick, maker: Maker) -> Filling:
         """The body of a pick."""

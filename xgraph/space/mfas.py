@@ -45,6 +45,10 @@ class Mfas(Kind):
         words = ", ".join(map(format_tree, self.activations))
         return f"{layers} layers, each {features} features x {words}"
 
+    @property
+    def features(self) -> tuple[t.Expression, ...]:
+        return tuple(feature for group in self.groups for feature in group)
+
     def filling(self, pick: Pick, maker: Maker) -> Filling:
         statements: list[t.Statement] = [
             self._layer(number, row, maker) for number, row in enumerate(pick, 1)

@@ -88,13 +88,20 @@ def _classes(classes: Sequence[Mapping[str, Any]], confusion: Sequence[Sequence[
         axes.set_xlabel("predicted")
         axes.set_ylabel("class")
         axes.grid(False)
+        if len(confusion) <= 12:
+            axes.set_xticks(range(len(confusion)))
+            axes.set_yticks(range(len(confusion)))
         figure.colorbar(shown, ax=axes, label="share of the class")
 
     heads = ["class", *map(str, range(len(confusion)))]
     numbers = csv_of(heads, [[i, *row] for i, row in enumerate(confusion)])
     columns = ("class", "precision", "recall", "f1", "rows")
+    rates = columns[1:4]
+    rows = [
+        [each["class"], *(f"{each[name]:.4f}" for name in rates), each["rows"]] for each in classes
+    ]
     size = min(6.0, 3 + 0.1 * len(confusion))
     return Section("By class", [
-        Table("Each class", columns, [[each[name] for name in columns] for each in classes]),
+        Table("Each class", columns, rows),
         Figure(drawn("confusion", "Who is taken for whom", (size, size - 0.6), paint), (), numbers),
     ])  # fmt: skip

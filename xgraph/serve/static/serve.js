@@ -107,7 +107,14 @@
 
   // --------------------------------------------------------------------------------------- curves
 
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  // As a canvas takes it: what a name stands for depends on the theme.
+  function colour(name) {
+    const probe = document.body.appendChild(document.createElement("i"));
+    probe.style.color = `var(${name})`;
+    const found = getComputedStyle(probe).color;
+    probe.remove();
+    return found;
+  }
 
   // `curves` by name, each a list over 1, 2, ...
   function chart(parent, title, unit, curves) {
