@@ -194,7 +194,8 @@ def _outputs(graph: Graph) -> _Facts:
     for name, value in graph.outputs.items():
         made = _stands_in(graph.own(value).node, scopes.Output)
         text = _applied(graph, value.node) if made else _name(graph, value)
-        found[name] = _Fact(text, (declared[name], *([value.node] if made else [])))
+        stands = declared.get(name) or scopes.Output(address=name)  # `output y` alone makes none
+        found[name] = _Fact(text, (stands, *([value.node] if made else [])))
     return found
 
 
