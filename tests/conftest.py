@@ -31,6 +31,8 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Timing takes next to no time, and tells as much."""
     for name in ("timing.REST", "timing._TURN", "tune.choose._SECONDS", "tune.choose._FINAL"):
         monkeypatch.setattr(f"xgraph.{name}", 1e-4)
+    for name in ("tune.choose._ROUNDS", "bench.table._ROUNDS"):
+        monkeypatch.setattr(f"xgraph.{name}", 1)
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write what the text cases (*.xgt) give now behind their [out]",
     )
     group.addoption(
-        "--networks", type=int, default=500, metavar="N", help="how many random networks (500)"
+        "--networks", type=int, default=300, metavar="N", help="how many random networks (300)"
     )
     group.addoption(
         "--first-network", type=int, default=0, metavar="N", help="the seed of the first (0)"

@@ -32,7 +32,7 @@ CHUNKS = 20
 """The networks are tested in so many parts, for parallel workers."""
 
 COVERING = 100
-"""In so many networks, of 500 by default, every op occurs."""
+"""In so many networks, of 300 by default, every op occurs."""
 
 
 @final

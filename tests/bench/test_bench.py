@@ -98,6 +98,7 @@ def test_a_row_is_made_anew_for_each_round(monkeypatch: pytest.MonkeyPatch) -> N
         "b": waiting("b", [5]),
     }
     monkeypatch.setattr("xgraph.bench.table.ROWS", rows)
+    monkeypatch.setattr("xgraph.bench.table._ROUNDS", 3)
     low = lower(build_source(Source("<test>", NET)))
     ((eager, a, b),) = figures(low, initialise(low, 0), [1], rows, 0.01)
     assert Counter(made) == {EAGER: 3, "a": 3, "b": 1}
