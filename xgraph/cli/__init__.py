@@ -10,11 +10,13 @@ import click
 from xgraph import __version__
 from xgraph.cli import (
     data,
+    evaluating,
     explaining,
     networks,
     passes,
     pictures,
     profiling,
+    recipes,
     refining,
     searching,
     serving,
@@ -60,7 +62,7 @@ for _command in (
     profiling.profile, pictures.draw,
     passes.apply_, passes.passes_, passes.places_, passes.diff_,
     spaces.sample, spaces.space_,
-    training.train, training.eval_, training.crossval, training.probe_, training.recipes,
+    training.train, evaluating.eval_, evaluating.crossval, evaluating.probe_, recipes.recipes,
     explaining.explain,
     searching.search, refining.measure_, refining.refine_,
     speed.bench, speed.tune, serving.serve_,

@@ -14,7 +14,7 @@ from xgraph.cli.common import (
     read_graph,
     set_option,
 )
-from xgraph.cli.training import (
+from xgraph.cli.recipes import (
     data_files,
     data_option,
     needs_training,

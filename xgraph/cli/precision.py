@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xgraph.cli.common import F
-from xgraph.cli.training import data_files, data_option, needs_training, recipe_of_weights
+from xgraph.cli.recipes import data_files, data_option, needs_training, recipe_of_weights
 
 if TYPE_CHECKING:
     from xgraph.ir.graph import Graph

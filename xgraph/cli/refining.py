@@ -19,8 +19,8 @@ from xgraph.cli.common import (
     read_graph,
     set_option,
 )
-from xgraph.cli.training import (
-    INTERRUPTED,
+from xgraph.cli.evaluating import told_of
+from xgraph.cli.recipes import (
     accelerator_option,
     data_option,
     fraction_option,
@@ -30,15 +30,14 @@ from xgraph.cli.training import (
     recipe_of,
     recipe_option,
     short_options,
-    told_of,
-    watching,
 )
+from xgraph.cli.watching import INTERRUPTED, watching
 from xgraph.diagnostics import fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from xgraph.cli.training import Bar
+    from xgraph.cli.watching import Bar
     from xgraph.recipe import Recipe
     from xgraph.search.xsertion.generations import Generation
     from xgraph.search.xsertion.measure import Measured

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 import click
 
 from xgraph.cli.common import guarded, set_option
-from xgraph.cli.training import (
-    INTERRUPTED,
+from xgraph.cli.recipes import (
     data_option,
     leaks_option,
     needs_training,
@@ -23,6 +22,7 @@ from xgraph.cli.training import (
     recipe_of,
     recipe_option,
 )
+from xgraph.cli.watching import INTERRUPTED
 from xgraph.diagnostics import fail
 
 if TYPE_CHECKING:
