@@ -62,7 +62,7 @@ ARROWS: dict[str, set[str]] = {
     "search": CORE
     | {"samples", "pages", "draw"}
     | {"grammar", "build", "space", "passes", "data", "recipe", "train", "driver", "report"},
-    "serve": CORE | {"driver", "draw", "claim", "search"},
+    "serve": CORE | {"pages", "driver", "draw", "claim", "search"},
     "cli": CORE
     | {"grammar", "build", "space", "backends", "runtime", "report", "driver", "arrays"}
     | {"passes", "compare", "data", "recipe", "train", "search", "optimize", "tune", "bench"}

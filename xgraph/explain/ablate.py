@@ -69,22 +69,22 @@ def _switched(
     """The graphs to be measured, with the weights that are others there."""
     for join in joins(graph):
         yield join.address, title_of(join), "brings nothing", _without(graph, join), {}
+    whole = lower(graph)
     for routed in heard.routed:
         at, title = routed.router.address, routed.router.title
-        yield at, title, "gates at their mean", lower(graph), _constant(routed)
+        yield at, title, "gates at their mean", whole, _constant(routed)
         if routed.router.is_between:
             low = lower(graph)
-            for i, node in enumerate(gates(low, at)):
+            for i, node in enumerate(gates(low)[at]):
                 for share, _ in low.users(node.output):
                     if routed.router.crosses(i, int(share.attrs["start"])):
                         _scale(low, share.output, low.users(share.output))
             yield at, title, "nothing crosses", low, {}
     for router in plain_routers(graph):
-        passed = list(zip(router.inputs, router.outputs, strict=False))
-        if len(router.inputs) == len(router.outputs) and all(a.type == b.type for a, b in passed):
+        if [v.type for v in router.inputs] == [v.type for v in router.outputs]:
             copied = graph.copy()
-            for value, made in zip(copied.node(router.id).inputs, copied.node(router.id).outputs,
-                                   strict=True):  # fmt: skip
+            node = copied.node(router.id)
+            for value, made in zip(node.inputs, node.outputs, strict=True):
                 copied.replace_uses(made, value)
             yield router.address, title_of(router), "left out", lower(copied), {}
 

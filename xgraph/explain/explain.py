@@ -43,16 +43,28 @@ class Explanation:
         labels = self.heard.labels
         return [] if labels is None else [int(c) for c in np.unique(labels)]
 
-    def told(self) -> list[str]:
-        """What is lost with each part switched off, as lines."""
-        name, whole = next(iter(self.heard.metrics.items()))
-        width = max((len(f"{one.title}, {one.off}") for one in self.ablations), default=0)
-        lines = [f"{name} {whole:.4f} on {len(self.heard.split):,} rows of {self.heard.split.name}"]
+    @property
+    def measure(self) -> tuple[str, float]:
+        """What is told of the network and of its parts, and what all of it reaches."""
+        return next(iter(self.heard.metrics.items()))
+
+    def lost(self) -> list[tuple[str, str, str, str]]:
+        """What is switched off, how, what is measured then, and the change."""
+        (name, whole), rows = self.measure, []
         for one in self.ablations:
             value = one.metrics[name]
-            part = f"{one.title}, {one.off}"
             margin = "" if one.margin is None or name != "accuracy" else f" ± {one.margin:.4f}"
-            lines.append(f"  {part:<{width}}  {value:.4f}  {value - whole:+.4f}{margin}")
+            rows.append((one.title, one.off, f"{value:.4f}", f"{value - whole:+.4f}{margin}"))
+        return rows
+
+    def told(self) -> list[str]:
+        """The same as lines."""
+        (name, whole), rows = self.measure, self.lost()
+        width = max((len(f"{title}, {off}") for title, off, *_ in rows), default=0)
+        lines = [f"{name} {whole:.4f} on {len(self.heard.split):,} rows of {self.heard.split.name}"]
+        for title, off, value, change in rows:
+            part = f"{title}, {off}"
+            lines.append(f"  {part:<{width}}  {value}  {change}")
         return lines
 
     def to_json(self) -> dict[str, Any]:

@@ -95,15 +95,14 @@ def hear(
         with running(f"a batch of `{split.name}`", inputs):
             found = run(inputs)
         for name, value in _kept(tapped, found, len(rows)).items():
+            if not np.isfinite(value).all():
+                raise fail(
+                    "not-finite", f"numbers of `{name.rpartition(' ')[2]}` are not finite",
+                    origin=graph.name, help="look at the weights and at the range of the data",
+                )  # fmt: skip
             parts.setdefault(name, []).append(value)
     back = np.argsort(np.concatenate(order))
     found = {name: _joined(each)[back] for name, each in parts.items()}
-    for name, value in found.items():
-        if np.isinf(value).any() or (np.isnan(value).any() and not name.startswith("norms")):
-            raise fail(
-                "not-finite", f"numbers of `{name.partition(' ')[2]}` are not finite",
-                origin=graph.name, help="look at the weights and at the range of the data",
-            )  # fmt: skip
     measured = evaluate(graph, weights, feed, split, predict=predict)
     main = feed.main
     return Heard(
@@ -144,7 +143,7 @@ def _kept(tapped: Tapped, found: Mapping[str, Array], rows: int) -> dict[str, Ar
         norms, beside = _norms(brought), _norms(stream)
         kept[f"values {one.address}"] = brought.mean(1)
         kept[f"norms {one.address}"] = norms
-        kept[f"norms beside {one.address}"] = _ratio(norms, beside)
+        kept[f"shares {one.address}"] = _ratio(norms, beside)
     return kept
 
 
@@ -187,6 +186,4 @@ def _ratio(a: Array, b: Array) -> Array:
 
 def _carried(connection: Connection, found: Mapping[str, Array]) -> Carried:
     at = connection.address
-    return Carried(
-        connection, found[f"values {at}"], found[f"norms {at}"], found[f"norms beside {at}"]
-    )
+    return Carried(connection, found[f"values {at}"], found[f"norms {at}"], found[f"shares {at}"])

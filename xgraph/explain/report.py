@@ -62,13 +62,8 @@ def page(found: Explanation, about: Mapping[str, object]) -> str:
 def _switched_off(found: Explanation) -> Section | None:
     if not found.ablations:
         return None
-    name = next(iter(found.heard.metrics))
-    whole = found.heard.metrics[name]
-    rows: list[tuple[Any, ...]] = [("all of it", "", f"{whole:.4f}", None)]
-    for one in found.ablations:
-        value = one.metrics[name]
-        margin = "" if one.margin is None or name != "accuracy" else f" ± {one.margin:.4f}"
-        rows.append((one.title, one.off, f"{value:.4f}", f"{value - whole:+.4f}{margin}"))
+    name, whole = found.measure
+    rows = [("all of it", "", f"{whole:.4f}", ""), *found.lost()]
     note = (
         "What the network still knows with a part switched off, without training it anew. A"
         " connection that brings nothing leaves its stream as it is, or brings zeros where it makes"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, final
 
 import numpy as np
@@ -92,9 +93,9 @@ def tapped(graph: Graph) -> Tapped:
     )  # fmt: skip
     low = lower(found.graph)
     taps = _Taps(low)
-    gated = []
+    gated, known = [], gates(taps.graph)
     for node, streams in routed:
-        softmaxes = gates(taps.graph, node.address)
+        softmaxes = known[node.address]
         gated.append(Router(
             node.address, title_of(node), *_ends(node), int(node.attrs["hidden"]), streams,
             taps.add_all(each.output for each in softmaxes),
@@ -122,10 +123,13 @@ def joins(graph: Graph) -> list[Node]:
     ]
 
 
-def gates(low: Graph, router: str) -> list[Node]:
-    """The softmax of each input of a router."""
-    own = (node for node in low.nodes() if node.op.name == "softmax")
-    return [node for node in own if node.address.rpartition(".")[0] == router]
+def gates(low: Graph) -> dict[str, list[Node]]:
+    """The softmax of each input, by the address of the router."""
+    found: dict[str, list[Node]] = {}
+    for node in low.nodes():
+        if node.op.name == "softmax":
+            found.setdefault(node.address.rpartition(".")[0], []).append(node)
+    return found
 
 
 @final
@@ -135,6 +139,7 @@ class _Taps:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph.copy()
         self._names: dict[tuple[int, int], str] = {}
+        self._fresh = (f"tap{number}" for number in count())
 
     def add_all(self, values: Iterable[Value]) -> tuple[str, ...]:
         return tuple(self.add(value) for value in values)
@@ -143,17 +148,10 @@ class _Taps:
         """The name under which a value of the graph, or of the one it was copied from, comes."""
         place = value.node.id, value.index
         if place not in self._names:
-            name = next(n for n in _fresh() if n not in self.graph.outputs)
+            name = next(n for n in self._fresh if n not in self.graph.outputs)
             self.graph.outputs[name] = self.graph.node(place[0]).outputs[place[1]]
             self._names[place] = name
         return self._names[place]
-
-
-def _fresh() -> Iterator[str]:
-    number = 0
-    while True:
-        yield f"tap{number}"
-        number += 1
 
 
 def _ends(node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:

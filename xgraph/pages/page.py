@@ -112,14 +112,19 @@ def _template() -> Any:
     return environment.from_string(text)
 
 
-def told(value: object) -> str:
-    """A value of the head as text."""
+def told(value: object, depth: int = 0) -> str:
+    """A value of the head as text; what is deep within it is not told."""
+    if depth > 3:
+        return "..."
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {told(each)}" for name, each in value.items())
+        each = ((name, one) for name, one in value.items() if one is not None)
+        return ", ".join(f"{name} {told(one, depth + 1)}" for name, one in each)
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(told, value))
+        return ", ".join(told(one, depth + 1) for one in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
 
 

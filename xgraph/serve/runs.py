@@ -20,6 +20,7 @@ from urllib.parse import quote
 from xgraph.claim import is_claimed
 from xgraph.diagnostics import DiagnosticError, fail, printable
 from xgraph.files import MAX_TEXT
+from xgraph.pages.page import told as spelt
 from xgraph.search.study import NAME as JOURNAL
 from xgraph.search.study import Trial
 from xgraph.serve.found import Item, Place, Reader, kind_of
@@ -276,23 +277,10 @@ def _tested(metrics: Mapping[str, Any]) -> Facts:
 def _facts(about: Mapping[str, Any], *names: str) -> Facts:
     """What is told by these names, where something is."""
     return [
-        (printable(name), _cut(_told(about[name])))
+        (printable(name), _cut(spelt(about[name])))
         for name in names
         if about.get(name) not in (None, {}, [], "")
     ]
-
-
-def _told(value: object, depth: int = 0) -> str:
-    if depth > 3:
-        return "..."
-    if isinstance(value, dict):
-        each = ((k, v) for k, v in value.items() if v is not None)
-        return ", ".join(f"{k} {_told(v, depth + 1)}" for k, v in each)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value)
 
 
 def _cut(text: str) -> str:
