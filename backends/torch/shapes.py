@@ -28,6 +28,8 @@ def reshaped(s: Site, old: Sequence[Dim], new: Sequence[Dim]) -> Code:
         return _with_ones(s.x, axis, len(after), last)
     if not after:
         return _without_ones(s.x, axis, len(before), len(new))
+    if (entries := _apart(old, new)) is not None:
+        return index(s.x, (":", *entries))
     if len(before) == 1:
         parts = f"({s.size(after[0])}, -1)" if len(after) == 2 else sizes(s, after)
         return method(s.x, "unflatten", str(axis), parts)
@@ -57,6 +59,22 @@ def _with_ones(x: Code, axis: int, count: int, after: int) -> Code:
     if count == 1 and after:
         return method(x, "unsqueeze", str(axis))
     return index(x, (*(":",) * axis, *("None",) * count))
+
+
+def _apart(old: Sequence[Dim], new: Sequence[Dim]) -> list[str] | None:
+    """The axes of `old` with new ones of size 1 between them, if those are all that `new` has."""
+    entries, left = [], list(old)
+    for dim in new:
+        if left and dim == left[0]:
+            entries.append(":")
+            del left[0]
+        elif dim == 1:
+            entries.append("None")
+        else:
+            return None
+    while entries[-1] == ":":
+        del entries[-1]
+    return None if left else entries
 
 
 def _without_ones(x: Code, axis: int, count: int, left: int) -> Code:

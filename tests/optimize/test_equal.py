@@ -30,6 +30,7 @@ NAMES = sorted(path.stem for path in EXAMPLES.glob("*.xg"))
 MANY = [("basecnn_cc", {"paths": 4}), ("basecnn_cp", {"paths": 3}),
         ("basecnn_static", {"router": "nddr"}), ("basecnn_static", {"router": "sluice"}),
         ("resnet_cifar_cc", {"paths": 4}), ("xflow", {"digits": True})]  # fmt: skip
+COSTS = (Costs("onnx"), Costs("torch"), Costs("onnx"), Costs("inductor", channels_last=True))
 CHUNKS, EACH = 10, 8
 
 
@@ -45,9 +46,9 @@ def outputs(low: Graph, weights: Arrays, inputs: Arrays) -> Arrays:
 
 
 def check(low: Graph, told: str, seed: int, *, onnx: bool = True) -> Optimized:
-    """One network, after some passes for one backend or the other, with random weights."""
+    """One network, after some passes for one target or another, with random weights."""
     weights = random_weights(low, seed)
-    made = optimize(low, told, costs=Costs("torch" if seed % 2 else "onnx"))
+    made = optimize(low, told, costs=COSTS[seed % len(COSTS)])
     own = made.weights(weights)
     assert own.keys() == {name for name, _ in made.graph.params()}
     back = made.undone(own)

@@ -70,6 +70,14 @@ def test_weights_are_in_the_layout() -> None:
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in weights)
 
 
+def test_parameters_of_five_axes_have_no_layout() -> None:
+    """PyTorch cannot bring them into it with the others."""
+    low = network(
+        "let p = parameter([1, 4, 1, 8, 6]) -> reshape(4, 8, 6)\noutput y = add(x -> conv(4, 3), p)"
+    )
+    assert not optimised(low, "channels-last", Costs("torch", channels_last=True)).meta
+
+
 def test_a_network_without_maps_has_no_layout() -> None:
     low = network("output y = x -> flatten -> linear(3)")
     assert not optimised(low, "channels-last", Costs("torch", channels_last=True)).meta
@@ -104,6 +112,24 @@ def test_inputs_are_not_written_over() -> None:
     given = torch.full((2, 4, 8, 6), -1.0)
     module(given)
     assert bool((given == -1).all())
+
+
+PATHS = "superlayer p[3](x) {{ c: conv(4, 3)\n d: conv(4, 3) }}\nroute {}\noutput y = mean(p[*])"
+
+
+@pytest.mark.parametrize(
+    ("route", "gathered"),
+    [("cc x -> p[*].in", 0), ("cc p[*].c", 1), ("stitch p[*].c", 1),
+     ("cp x -> p[*].c via conv(4, 3)", 0), ("cp p[*].c -> p[*].d via conv(4, 3)", 0)],
+)  # fmt: skip
+def test_streams_are_mixed_where_channels_lie(route: str, gathered: int) -> None:
+    """Flat values would be copies. Products of matrices need them, which a compiler does not."""
+    low = network(PATHS.format(route))
+    for target, count in (("torch", gathered), ("inductor", 0)):
+        costs = Costs(target, channels_last=True, joins="always")
+        source = to_source(optimised(low, "2", costs))
+        assert source.count(" @ ") == source.count("reshape") / 2 == count, source
+        assert source.count("permute(0, 2, 3, 1)") == 1 - count
 
 
 WIDE = "superlayer f(x) {{ globalavgpool }}\n{}output y = concat({})"

@@ -97,7 +97,7 @@ class Costs:
     threads: int | None = None
     """The threads of one operation there; None for all cores."""
     channels_last: bool = False
-    """Whether PyTorch is to have channels last."""
+    """Whether PyTorch is to have channels last, as `torch.compile` would choose for itself."""
     joins: Joins = "measured"
     cases: Mapping[Case, tuple[float, float]] = field(default_factory=dict, hash=False)
     """The times of each, joined and apart."""

@@ -1,5 +1,5 @@
-"""What routers do, on values side by side: all y_j of a mix (`mixes`) at once, by one product of
-matrices or one layer."""
+"""What routers do, on values side by side: all y_j of a mix (`mixes`) at once, by sums over shares
+or one layer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from math import prod
 from xgraph.ir.graph import Node, Value
 from xgraph.optimize.mixes import Mix
 from xgraph.optimize.rules import DENSE
+from xgraph.optimize.shares import Shares
 from xgraph.optimize.sources import Column, Diagonal, Held, Joined, Source
 from xgraph.optimize.strands import Strands, count_of
 
 
 def mixed(strands: Strands, mix: Mix) -> bool:
-    """All y_j at once, by a product of matrices or one layer."""
+    """All y_j at once."""
     types = {value.type for value in (*mix.values, *(node.output for node in mix.sums))}
     if not all(map(strands.can_join, types)) or (mix.layers and not _is_small(mix)):
         return False
@@ -26,30 +27,24 @@ def mixed(strands: Strands, mix: Mix) -> bool:
         return False
     if gates.type.batch != values.type.batch and (mix.layers or gates.type.batch != 1):
         return False
-    rows = strands.add(mix.sums, "reshape", [values], {"shape": (m, count)})
-    shares = strands.add(mix.sums, "reshape", [gates], {"shape": (m, n)})
-    shares = strands.add(mix.sums, "transpose", [shares], {"order": (1, 0)})
-    if mix.layers:
-        strands.part(mix.sums, _predicted(strands, mix, mix.layers, rows, shares))
-        return True
-    mixed = strands.add(mix.sums, "matmul", [shares, rows], {})
-    channels, *rest = mix.sums[0].output.type.features
-    shape = (n * channels, *rest)
-    strands.part(mix.sums, strands.add(mix.sums, "reshape", [mixed], {"shape": shape}))
+    table = strands.add(mix.sums, "reshape", [gates], {"shape": (m, n)})
+    shares = strands.add(mix.sums, "transpose", [table], {"order": (1, 0)})
+    given = Shares(strands, mix.sums, values, shares)
+    whole = (
+        _predicted(strands, mix, mix.layers, given.products(), shares)
+        if mix.layers
+        else given.sums()
+    )
+    strands.part(mix.sums, whole)
     return True
 
 
 def _predicted(
-    strands: Strands, mix: Mix, layers: Sequence[Sequence[Node]], rows: Value, shares: Value
+    strands: Strands, mix: Mix, layers: Sequence[Sequence[Node]], inputs: Value, shares: Value
 ) -> Value:
     """y_j = sum of g_ij f_ij(x_i): layers are linear but for their bias, so that scaled inputs
     side by side go through one of them, and the sum is its own."""
     m, n, first = len(layers), len(layers[0]), layers[0][0]
-    channels, *rest = mix.values[0].type.features
-    columns = strands.add(mix.sums, "reshape", [rows], {"shape": (1, *rows.type.features)})
-    each = strands.add(mix.sums, "reshape", [shares], {"shape": (n, m, 1)})
-    scaled = strands.add(mix.sums, "mul", [columns, each], {})
-    inputs = strands.add(mix.sums, "reshape", [scaled], {"shape": (n * m * channels, *rest)})
     nodes = [layers[i][j] for j in range(n) for i in range(m)]
     attrs, weight = first.resolved, first.params[0].shape
     pairs = [

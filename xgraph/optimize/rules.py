@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from xgraph.ir.graph import Node, Value
 from xgraph.ops.common import ELEMENTWISE
+from xgraph.optimize.shares import Shares
 from xgraph.optimize.sources import Diagonal, Held, Joined, Source, Zeros
 from xgraph.optimize.strands import Strands, count_of, first_of
 
@@ -71,7 +72,6 @@ def _elementwise(strands: Strands, nodes: Sequence[Node]) -> bool:
 def _gated(strands: Strands, nodes: Sequence[Node]) -> bool:
     """Values times a number each, or one value times all of these."""
     is_shared, value = _is_shared(strands, nodes), nodes[0].inputs[0]
-    count, size = (1 if is_shared else len(nodes)), count_of(value.type)
     saved = (len(nodes) - 1) * strands.costs.call
     values = (
         strands.value(value)
@@ -81,12 +81,9 @@ def _gated(strands: Strands, nodes: Sequence[Node]) -> bool:
     gates = strands.side_by_side([node.inputs[1] for node in nodes], saved)
     if values is None or gates is None:
         return False
-    rows = strands.add(nodes, "reshape", [values], {"shape": (count, size)})
-    shares = strands.add(nodes, "reshape", [gates], {"shape": (len(nodes), 1)})
-    each = strands.add(nodes, "mul", [rows, shares], {})
-    first, *rest = value.type.features
-    shape = (len(nodes) * first, *rest)
-    strands.part(nodes, strands.add(nodes, "reshape", [each], {"shape": shape}))
+    shape = (len(nodes), 1) if is_shared else (1, len(nodes))
+    shares = strands.add(nodes, "reshape", [gates], {"shape": shape})
+    strands.part(nodes, Shares(strands, nodes, values, shares).products())
     return True
 
 

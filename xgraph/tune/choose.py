@@ -14,7 +14,7 @@ from typing import final
 
 from xgraph.ir.graph import Graph
 from xgraph.optimize.chunk import can_chunk
-from xgraph.optimize.costs import Costs, Target
+from xgraph.optimize.costs import Costs
 from xgraph.optimize.levels import optimize
 from xgraph.optimize.sources import Arrays
 from xgraph.timing import Run, interleaved
@@ -31,8 +31,6 @@ by some hundredths for as long as it lives."""
 _BETTER = 0.98
 """What another variant must do with of the time of the simplest."""
 _CHUNKS = (4, 8, 16, 32)
-_LAYOUTS: dict[Target, tuple[bool, ...]] = {"torch": (False, True), "inductor": (True,)}
-"""Whether channels are last. Where a compiler decides on that, it is told what it would choose."""
 _BEST = 3
 """So many variants of the network are tried with parts of the batch."""
 
@@ -103,7 +101,7 @@ class _Variants:
 
 
 def _variants(start: Costs) -> Iterator[Costs]:
-    layouts = _LAYOUTS.get(start.target, (False,))
+    layouts = (False, True) if start.target == "torch" else (start.channels_last,)
     for joins in ("measured", "always", "never"):
         for last in layouts:
             yield replace(start, joins=joins, channels_last=last)

@@ -82,7 +82,7 @@ def _machine() -> str:
 
 def costs(target: Target, batch: int) -> Costs:
     """For networks that run on so many samples at once."""
-    return Costs(target, batch, **_read(target))
+    return Costs(target, batch, channels_last=target == "inductor", **_read(target))
 
 
 def kept(low: Graph, target: Target, batch: int) -> Costs | None:
