@@ -47,6 +47,7 @@ LEVELS = {
         *_ALWAYS,
         "join-paths",
         "simplify",
+        "fold-norms",
         "fold-constants",
         "tidy",
         "keep-blocks",

@@ -127,8 +127,9 @@ def _same_parts(node: Node, axis: int) -> int | None:
     return axis if node.resolved.axis == axis else None
 
 
-def _same_types(node: Node, axis: int) -> int | None:
-    return axis if len({value.type for value in node.inputs}) == 1 else None
+def _same_sizes(node: Node, axis: int) -> int | None:
+    """Other axes may be stretched, as for a number for each channel."""
+    return axis if len({value.type.features[axis] for value in node.inputs}) == 1 else None
 
 
 def _other_axis(node: Node, axis: int) -> int | None:
@@ -161,7 +162,7 @@ def _reshaped(node: Node, axis: int) -> int | None:
 
 _BEFORE: Mapping[str, _Axis] = {
     "concat": _same_parts,
-    "add": _same_types,
+    "add": _same_sizes,
     "slice": _other_axis,
     "transpose": lambda node, axis: int(node.resolved.order[axis]),
     "reshape": _reshaped,
