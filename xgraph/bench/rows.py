@@ -19,7 +19,7 @@ from xgraph.optimize.sources import Arrays
 from xgraph.samples import sample_inputs
 from xgraph.timing import Run
 from xgraph.tune.choose import choose
-from xgraph.tune.runs import frozen, in_torch
+from xgraph.tune.runs import AT_BEST, frozen, in_torch
 from xgraph.tune.store import costs, keep_choice, kept
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _tensors(case: Case) -> list[torch.Tensor]:
 
 def _at_best(case: Case, made: Optimized) -> Run:
     """The best that `torch.compile` can do with a module; on a GPU it captures CUDA graphs."""
-    mode = "max-autotune" if case.device == "cuda" else "max-autotune-no-cudagraphs"
+    mode = "max-autotune" if case.device == "cuda" else AT_BEST
     tensors = _tensors(case)
     return _on(case, in_torch(frozen(_module(made, case), tensors, mode), tensors))
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import torch
 
 
+AT_BEST = "max-autotune-no-cudagraphs"
+"""The mode of `torch.compile` on a CPU that makes the fastest code."""
+
+
 def prepared(low: Graph, weights: Arrays, batch: int, target: Target) -> Run:
     """A run of a tensor-level network on random inputs, which are checked and in place."""
     inputs = sample_inputs(low, batch, 0)
@@ -45,9 +49,9 @@ def in_torch(module: Callable[..., Any], tensors: list[torch.Tensor]) -> Run:
 
 
 def frozen(
-    module: torch.nn.Module, tensors: list[torch.Tensor], mode: str | None = None
+    module: torch.nn.Module, tensors: list[torch.Tensor], mode: str = AT_BEST
 ) -> Callable[..., Any]:
-    """What `torch.compile` makes of a module for inputs of these shapes, its weights being
+    """The best that `torch.compile` makes of a module for inputs of these shapes, its weights being
     constants that it may lay out as it likes."""
     import torch
     from torch._inductor import config
