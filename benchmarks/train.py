@@ -143,10 +143,7 @@ def by_hand(made: Plan, weights: Weights, folder: Path) -> float:
     for name in list(low.outputs):
         if name != first:
             del low.outputs[name]
-    live = set(low.live())
-    for node in reversed(low.nodes()):
-        if node not in live:
-            low.erase(node)
+    low.prune()
     kept = {address: weights[address] for address, _ in low.params()}
     module = xgraph.load(low, kept)
     optimizer = torch.optim.Adam(module.parameters(), 1e-3, fused=True)

@@ -30,7 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "ir": BASE,
     "ops": BASE | {"ir"},
     "weights": BASE | {"files", "ir", "ops"},
-    "samples": {"ir"},
+    "samples": {"diagnostics", "ir"},
     "build": CORE | {"grammar"},
     "space": BASE | {"files", "given", "grammar", "build", "ir", "ops"},
     "passes": CORE | {"grammar", "build"},

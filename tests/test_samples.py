@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from xgraph import lower, parse
+from xgraph.diagnostics import DiagnosticError
 from xgraph.ir.graph import Graph
 from xgraph.samples import fitting_sizes, sample_inputs
 
@@ -50,5 +51,5 @@ def test_two_axes_may_have_two_sizes() -> None:
 def test_what_never_fits_is_said(size: str) -> None:
     net = made("dim T", f"modality z: [{size}]", "output y = z")
     assert fitting_sizes(net) is None
-    with pytest.raises(ValueError, match="no sizes were found at which `n` runs"):
+    with pytest.raises(DiagnosticError, match="no sizes were found at which `n` runs"):
         sample_inputs(net)

@@ -179,7 +179,7 @@ def optimized(
     size = integer("batch", batch, least=1)
     found = None
     if not CHOOSING.keys().isdisjoint(names(told)):
-        found = (kept(low, target, size) if told == "2" else None) or costs(target, size)
+        found = kept(low, target, size) or costs(target, size)
     return run_passes(low, told, observe, found)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from xgraph.diagnostics import fail
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.types import BATCH, DType, Expr, evaluate
 
@@ -40,6 +41,24 @@ def fitting_sizes(graph: Graph, batch: int = 2) -> dict[str, int] | None:
     return None
 
 
+def sizes_at(
+    graph: Graph, batch: int = 2, given: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Sizes of all open axes: those given, and others at which so many samples fit;
+    `DiagnosticError` where there are none."""
+    known, given = open_axes(graph), given or {}
+    if given.keys() >= set(known):
+        return dict(given)
+    found = fitting_sizes(graph, batch)
+    if found is None:
+        axes = ", ".join(f"`{axis}`" for axis in known)
+        raise fail(
+            "bad-sizes", f"no sizes were found at which `{graph.name}` runs", origin=graph.name,
+            help=f"give sizes to {axes}: in the `.xg`, or by `--size` where a command has it",
+        )  # fmt: skip
+    return {**found, **given}
+
+
 def _choices(count: int) -> Iterator[tuple[int, ...]]:
     """Sizes for that many axes: one for all, and for two every pair too."""
     yield from ((size,) * count for size in (OPEN_SIZES if count else (0,)))
@@ -69,15 +88,9 @@ def sample_inputs(
     """An array for each input of a tensor-level graph: normal numbers, and integers that are in
     range for what reads them (embedding rows, lengths of sequences).
 
-    Open axes have the `sizes` given, or such as fit; `ValueError` where none do.
+    Open axes have the `sizes` given, or such as `sizes_at` finds.
     """
-    given = sizes or {}
-    if not given.keys() >= set(open_axes(graph)):
-        found = fitting_sizes(graph, batch)
-        if found is None:
-            raise ValueError(f"no sizes were found at which `{graph.name}` runs")
-        given = {**found, **given}
-    values = {BATCH: batch, **given}
+    values = {BATCH: batch, **sizes_at(graph, batch, sizes)}
     random = np.random.default_rng(seed)
     made: dict[str, np.ndarray[Any, Any]] = {}
     for name, value in graph.inputs.items():

@@ -72,6 +72,19 @@ def test_open_axes_are_told(tmp_path: Path) -> None:
     assert told.startswith("with T = ")
 
 
+def test_open_axes_are_the_same_for_all_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at the largest, where values of twelve steps are too large."""
+    monkeypatch.setattr("xgraph.samples.LARGEST", 64 * 6 * 40)
+    (tmp_path / "t.xg").write_text(
+        "network t\ndim T\nmodality s: [T, 40]\n"
+        "superlayer a(s) { reduce(mean, axis = [0, 1]) }\noutput y = a\n"
+    )
+    told = run(tmp_path / "t.xg", "--batch", 1, "--batch", 64, "--seconds", 0.01)
+    assert told.startswith("with T = 6\n")
+
+
 def test_rows_compute_the_same() -> None:
     low = lower(build_source(Source("<test>", NET)))
     case = Case(low, initialise(low, 0), 4)
@@ -117,6 +130,17 @@ def test_a_row_that_cannot_run(net: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "| 1 | torch.onnx.export, ONNX Runtime: no exporter | - | - | - | - |" in told
     monkeypatch.setattr("xgraph.bench.rows.in_torch", refused)
     assert "bug in xgraph" in run(net, "--batch", 1, "--seconds", 0.01, code=3)
+
+
+def test_a_batch_that_memory_does_not_hold(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
+
+    monkeypatch.setattr("xgraph.bench.rows.optimize", short)
+    told = run(net, "--batch", 1, "--seconds", 0.01)
+    assert "| 1 | xgraph, PyTorch: a batch of 1 does not fit in memory | - | - | - | - |" in told
+    monkeypatch.setattr("xgraph.bench.rows.in_torch", short)
+    assert "a batch of 1 does not fit in memory" in run(net, "--batch", 1, code=1)
 
 
 @pytest.mark.long

@@ -246,6 +246,18 @@ class TestChanging:
         assert graph.points == {}
         assert graph.users(relu.output) == []
 
+    def test_prune_leaves_what_outputs_need_and_inputs(self) -> None:
+        graph = tower()
+        *_, relu, total = graph.nodes()
+        b = image(graph, "b")
+        graph.points = {"p": relu.output, "q": total.output}
+        graph.outputs = {"y": relu.output}
+        graph.prune()
+        assert total not in graph
+        assert list(graph.points) == ["p"]
+        assert b.node in graph
+        assert graph.users(relu.output) == []
+
     def test_erasing_an_input_takes_it_off_the_list(self) -> None:
         graph = Graph()
         a = image(graph, "a")

@@ -32,6 +32,54 @@ def chain(source: str, body: str) -> str:
     return f"superlayer a({source}) {{ {body} }}\noutput y = a"
 
 
+@pytest.mark.parametrize(
+    "widths", [["conv(2, 3, groups = 2)", "conv(4, 3, groups = 2)", "conv(6, 3, groups = 2)"],
+               ["depthwise(3)", "depthwise(3, multiplier = 2)", "depthwise(3, multiplier = 3)"]],
+)  # fmt: skip
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_of_several_widths_stay_apart(widths: list[str], seed: int) -> None:
+    """In a wider layer, groups would read channels of others."""
+    parts = ", ".join(f"in -> {each}" for each in widths)
+    low = lower(parse(HEAD + chain("x", f"concat({parts})") + "\n"))
+    assert counted(check(low, "2", seed).graph)["conv"] == 3
+
+
+STREAMS = "let a = in -> relu\nlet b = in -> tanh\n"
+MIXES = {
+    "gates of what a mix gave": STREAMS + """
+        let g = concat(a, b) -> linear(2) -> softmax
+        let f = add(mul(a, g -> slice(0, 1)), mul(b, g -> slice(1, 2)))
+        let h = f -> linear(2) -> softmax
+        add(mul(a, h -> slice(0, 1)), mul(b, h -> slice(1, 2)))""",
+    "a gate of data beside a parameter": STREAMS + """
+        add(mul(a, a -> linear(1) -> sigmoid), mul(b, parameter([1])))""",
+    "gates of data, and parameters": STREAMS + """
+        let p = parameter([1])
+        let f = add(mul(a, a -> linear(1) -> sigmoid), mul(b, b -> linear(1) -> sigmoid))
+        add(f, add(mul(a, p), mul(b, p)))""",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", MIXES.values(), ids=MIXES)
+@pytest.mark.parametrize("seed", range(4))
+def test_mixes_of_the_same_streams(body: str, seed: int) -> None:
+    check(lower(parse(HEAD + chain("v", body) + "\n")), "2", seed)
+
+
+def test_slices_of_many_nested_concats() -> None:
+    """More than Python calls within each other: one rule after the other, not one in the other."""
+    deep = 600
+    lines = ["let c0 = in"]
+    for i in range(deep):
+        lines.append(f"let c{i + 1} = concat(c{i}, in)")
+        lines.append(f"let r{i + 1} = c{i + 1} -> reduce(sum, axis = 0, keep = true)")
+    every = ", ".join(f"r{i + 1}" for i in range(deep))
+    body = "\n".join([*lines, f"concat(c{deep} -> slice(0, 3), {every})"])
+    low = lower(parse(f"network n\nmodality v: [6]\nsuperlayer a(v) {{ {body} }}\noutput y = a"))
+    slices = [n for n in optimize(low, "simplify").graph.nodes() if n.op.name == "slice"]
+    assert [node.inputs[0].node.op.name for node in slices] == ["input"]
+
+
 SIMPLIFY = [
     ("v", "identity -> dropout(0.5) -> scale(1)", {}),
     ("v", "scale(2, offset = 1) -> scale(-3)", {"scale": 1}),

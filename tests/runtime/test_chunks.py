@@ -48,9 +48,9 @@ def test_a_model_says_how(low: Graph) -> None:
     made = optimize(low, "chunk-batch", costs=Costs(chunk=4))
     session = Session(to_onnx(made.graph, initialise(low, 0)).SerializeToString())
     assert session.plan == Plan(chunk=4)
-    assert Session(
-        to_onnx(made.graph, initialise(low, 0)).SerializeToString(), threads=1
-    ).plan == Plan(1)
+    model = to_onnx(made.graph, initialise(low, 0)).SerializeToString()
+    assert Session(model, threads=1).plan == Plan(1)
+    assert Session(model, workers=1).plan == Plan()
 
 
 @pytest.mark.parametrize("told", ["0", "-1", "x", "", "9" * 30])
@@ -71,7 +71,7 @@ def test_a_batch_that_is_not_first() -> None:
 @pytest.mark.parametrize(
     ("plan", "told"),
     [({"chunk": 0}, "1 or more"), ({"workers": 0}, "1 or more"), ({"threads": 0}, "1 or more"),
-     ({"chunk": 1.5}, "is an integer"), ({"workers": None}, "is an integer"),
+     ({"chunk": 1.5}, "is an integer"), ({"workers": "2"}, "is an integer"),
      ({"threads": 2**31}, "256 or less"), ({"workers": 1000}, "256 or less")],
 )  # fmt: skip
 def test_mistakes(low: Graph, plan: dict[str, Any], told: str) -> None:

@@ -42,6 +42,8 @@ def test_onnx_runtime_says_so_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> Non
     diagnostic = refused(lambda: session.run({"x": np.ones((1 << 20, 1), np.float32)}))
     assert diagnostic.id == "out-of-memory"
     assert diagnostic.message == "a batch of 1048576 does not fit in memory; 4 fit"
+    timed = session.prepared({"x": np.ones((1 << 20, 1), np.float32)})
+    assert refused(timed).message == diagnostic.message
     assert session.run({"x": np.ones((2, 1), np.float32)})["y"].shape == (2, 1 << 20)
 
 

@@ -119,6 +119,7 @@ def test_what_is_fastest_is_kept(tmp_path: Path) -> None:
     assert kept(low, "onnx", 4) is None
     made = driver.optimized(low, "2", "torch", batch=4).graph
     assert made.meta == {"chunk": "2", "channels_last": "true"}
+    assert driver.optimized(low, "chunk-batch", "torch", batch=4).graph.meta == {"chunk": "2"}
     assert driver.optimized(low, "2", "torch", batch=5).graph.meta == {}
     assert driver.optimized(low, "1", "torch", batch=4).graph.meta == {}
 
@@ -139,6 +140,27 @@ def test_a_compiler_has_its_own_choice(tmp_path: Path) -> None:
 
     assert "channels_last" in made("--inductor")
     assert "channels_last" not in made()
+
+
+def test_open_axes_at_which_it_never_runs(tmp_path: Path) -> None:
+    path = tmp_path / "long.xg"
+    path.write_text(
+        "network n\ndim T\nmodality s: [T, 4]\n"
+        "superlayer a(s) { slice(0, 3000, axis = T) -> flatten -> linear(2) }\noutput y = a\n"
+    )
+    told = CliRunner().invoke(main, ["tune", str(path)])
+    assert told.exit_code == 1
+    assert "no sizes were found at which `n` runs" in told.output
+
+
+def test_a_batch_that_memory_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    low = driver.tensor_graph(build_source(Source("<test>", TWO)))
+    monkeypatch.setattr("xgraph.tune.choose.prepared", short)
+    with pytest.raises(DiagnosticError, match="a batch of 4 does not fit in memory"):
+        choose(low, initialise(low, 0), costs("torch", 4))
 
 
 def test_a_compiler_without_a_network() -> None:

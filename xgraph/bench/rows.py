@@ -39,12 +39,14 @@ class Case:
     weights: Arrays
     batch: int
     device: Device = "cpu"
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Those of open axes."""
     choices: dict[Target, Costs] = field(default_factory=dict)
     """What was found to be fastest, by what runs the network."""
 
     @property
     def inputs(self) -> Arrays:
-        return sample_inputs(self.low, self.batch, 0)
+        return sample_inputs(self.low, self.batch, 0, self.sizes)
 
 
 @final
@@ -100,7 +102,7 @@ def _exported(case: Case, *, tf32: bool = False) -> Made:
     from xgraph.runtime import Session
 
     require("onnxscript")
-    given = sample_inputs(case.low, 2, 0)
+    given = sample_inputs(case.low, 2, 0, case.sizes)
     batch = torch.export.Dim("batch")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -208,7 +210,7 @@ def _chosen(case: Case, backend: Target) -> tuple[Optimized, str]:
     if target not in case.choices:
         found = kept(case.low, target, case.batch)
         if found is None:
-            found = choose(case.low, case.weights, costs(target, case.batch))
+            found = choose(case.low, case.weights, costs(target, case.batch), case.sizes)
             keep_choice(case.low, found)
         case.choices[target] = found
     found = case.choices[target]

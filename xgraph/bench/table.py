@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -14,6 +14,7 @@ from xgraph.ir.graph import Graph
 from xgraph.ir.types import Expr
 from xgraph.optimize.sources import Arrays
 from xgraph.report import live_cost
+from xgraph.runtime.errors import measuring
 from xgraph.timing import Run, interleaved
 from xgraph.tune.measure import product
 
@@ -59,15 +60,17 @@ def figures(
     rows: Iterable[str],
     seconds: float,
     device: Device = "cpu",
+    sizes: Mapping[str, int] | None = None,
     observe: Callable[[int, str], None] | None = None,
 ) -> Iterator[list[Figure]]:
     """Of a tensor-level network, batch by batch; each row is timed for about so many seconds.
-    `observe` is told of the batch and the row that is made ready."""
+    `sizes` are those of open axes. `observe` is told of the batch and the row that is made ready.
+    `DiagnosticError` where a batch does not fit in memory."""
     chosen = dict.fromkeys((EAGER, *rows))
     macs = live_cost(low).macs
     for batch in batches:
         work = None if isinstance(macs, Expr) else 2 * macs * batch
-        case = Case(low, weights, batch, device)
+        case = Case(low, weights, batch, device, sizes or {})
         rounds: dict[str, list[float]] = {label: [] for label in chosen}
         made: dict[str, Made | str] = {}
         for _ in range(_ROUNDS):
@@ -78,8 +81,10 @@ def figures(
                         observe(batch, label)
                     made[label] = _made(label, case)
             runs = {label: one.run for label, one in made.items() if isinstance(one, Made)}
-            for label, took in interleaved(runs, seconds / _ROUNDS * len(runs)).items():
-                rounds[label].append(took)
+            with measuring(batch, low.name):
+                took = interleaved(runs, seconds / _ROUNDS * len(runs))
+            for label, each in took.items():
+                rounds[label].append(each)
         eager = statistics.median(rounds[EAGER])
         yield [_figure(batch, label, made[label], rounds[label], eager, work) for label in chosen]
 
@@ -105,8 +110,9 @@ def _made(label: str, case: Case) -> Made | str:
     """A row, or why it cannot run here."""
     row = ROWS[label]
     try:
-        made = row.make(case)
-        made.run()
+        with measuring(case.batch, case.low.name):
+            made = row.make(case)
+            made.run()
         return made
     except DiagnosticError as error:
         if label == EAGER:

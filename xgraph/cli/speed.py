@@ -22,7 +22,6 @@ from xgraph.cli.common import (
 from xgraph.diagnostics import fail
 
 if TYPE_CHECKING:
-    from xgraph.ir.graph import Graph
     from xgraph.optimize.costs import Case, Target
 
 
@@ -51,6 +50,7 @@ def tune(
     Example: xgraph tune net.xg --target onnx
     """
     from xgraph import driver
+    from xgraph.samples import sizes_at
     from xgraph.tune.cases import BATCHES, cases_of, grid
     from xgraph.tune.choose import choose
     from xgraph.tune.store import costs, keep_choice
@@ -71,10 +71,11 @@ def tune(
             _measure(target, grid())
         for file in files:
             low = driver.tensor_graph(read_graph(file, settings, limits))
+            sizes = sizes_at(low, max(batches or BATCHES))
             if target != "inductor":
                 _measure(target, cases_of(low, batches or BATCHES))
             for batch in batches or BATCHES:
-                chosen = choose(low, driver.initial_weights(low), costs(target, batch))
+                chosen = choose(low, driver.initial_weights(low), costs(target, batch), sizes)
                 keep_choice(low, chosen)
                 click.echo(f"{file} on {target}, batch {batch}: {chosen.told or 'as measured'}")
 
@@ -134,6 +135,7 @@ def bench(
     from xgraph import driver
     from xgraph.bench.rows import rows_of
     from xgraph.bench.table import figures, peak, table
+    from xgraph.samples import sizes_at
 
     for package in ("torch", "onnx", "onnxruntime", "onnxscript"):
         driver.require(package)
@@ -142,31 +144,17 @@ def bench(
     arrays = driver.initial_weights(low, weights, seed)
     rows = rows_of(device, slow=compiled)
     most, found = peak(device), []
-    sizes = _sizes(low)
+    sampled = batches or (1, 8, 64)
+    sizes = sizes_at(low, max(sampled))
     if sizes and not as_json:
         click.echo(f"with {', '.join(f'{axis} = {size}' for axis, size in sizes.items())}\n")
-    for each in figures(
-        low, arrays, batches or (1, 8, 64), rows, seconds, device, observe=_tell_row
-    ):
+    for each in figures(low, arrays, sampled, rows, seconds, device, sizes, observe=_tell_row):
         found += each
         if not as_json:
             click.echo(table(each, most) + "\n")
     if as_json:
         told = {"peak": most, "sizes": sizes, "figures": [figure.to_json() for figure in found]}
         click.echo(json.dumps(told, indent=2))
-
-
-def _sizes(low: Graph) -> dict[str, int]:
-    """Those that open axes get; `DiagnosticError` where none fit."""
-    from xgraph.samples import fitting_sizes
-
-    found = fitting_sizes(low)
-    if found is None:
-        raise fail(
-            "bad-sizes", f"no sizes of its open axes were found at which `{low.name}` runs",
-            origin=low.name, help="give its axes sizes in the `.xg`",
-        )  # fmt: skip
-    return found
 
 
 def _tell_row(batch: int, row: str) -> None:

@@ -311,6 +311,16 @@ class Graph:
         self.inputs = {k: v for k, v in self.inputs.items() if v.node is not node}
         self.points = {k: v for k, v in self.points.items() if v.node is not node}
 
+    def prune(self) -> None:
+        """Remove the nodes, and points at them, that no output needs; inputs stay."""
+        live = {node.id for node in self.live()}
+        dead = [number for number in self._nodes if number not in live]
+        self._order = None
+        self._dag.remove_nodes_from(dead)
+        for number in dead:
+            del self._nodes[number]
+        self.points = {k: v for k, v in self.points.items() if v.node.id in live}
+
     def infer(self) -> None:
         """Infer all types anew, after inputs or attributes were changed; `Fault` as in `add`."""
         for node in self.nodes():

@@ -113,7 +113,7 @@ def _infer_slice(types: Types, a: Attrs) -> TensorType:
     else:
         start, stop, _ = slice(a.start, a.stop).indices(size)
         length = stop - start
-        if length < 1 or (a.stop is not None and a.stop > size):
+        if length < 1 or a.start < -size or (a.stop is not None and a.stop > size):
             raise Fault(
                 f"`slice` from {a.start} to {'the end' if a.stop is None else a.stop} is not within"
                 f" axis {a.axis} of {shape(t)}",

@@ -20,8 +20,8 @@ from xgraph.optimize.views import (
     FUNCTIONS,
     Mapped,
     Reshaped,
-    Shares,
     Sliced,
+    Softmax,
     Sum,
     Transposed,
     affine,
@@ -123,7 +123,7 @@ _KEEPING: Mapping[str, _Made] = {
 """What each number can be told from again."""
 
 _LOSING: Mapping[str, _Made] = {
-    "softmax": lambda node, sources, shapes: Shares(sources[0], node.resolved.axis),
+    "softmax": lambda node, sources, shapes: Softmax(sources[0], node.resolved.axis),
     "add": _add,
 }
 """Where there are some numbers that give what was made."""

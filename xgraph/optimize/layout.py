@@ -44,9 +44,13 @@ def keep_blocks(network: Optimized, costs: Costs) -> Optimized:
 def _plain(graph: Graph) -> set[Value]:
     """Values to be brought into blocks: not in them, and read by a convolution, and by a sum with
     what is."""
+    nodes = graph.live()
+    read = {
+        v for node in nodes if node.op.name == "conv" and _is_blocked(node) for v in node.inputs
+    }
     inside: set[Value] = set()
     found: set[Value] = set()
-    for node in graph.live():
+    for node in nodes:
         if not node.inputs or not _fits(node.output):
             continue
         if node.op.name == "conv":
@@ -54,7 +58,7 @@ def _plain(graph: Graph) -> set[Value]:
                 inside.add(node.output)
         elif node.op.name == "add" and any(value in inside for value in node.inputs):
             outside = {v for v in node.inputs if v not in inside}
-            if all(v.type == node.output.type and _is_read_so(graph, v) for v in outside):
+            if all(v.type == node.output.type and v in read for v in outside):
                 found |= outside
                 inside |= {*outside, node.output}
         elif node.op.name in _STAY and node.inputs[0] in inside:
@@ -71,7 +75,3 @@ def _is_blocked(conv: Node) -> bool:
     """Whether ONNX Runtime has a convolution of blocks for it."""
     groups, (filters, channels, *_) = conv.resolved.groups, conv.params[0].shape
     return bool(groups == 1 or (filters // groups) % BLOCK == 0 == channels % BLOCK)
-
-
-def _is_read_so(graph: Graph, value: Value) -> bool:
-    return any(user.op.name == "conv" and _is_blocked(user) for user, _ in graph.users(value))

@@ -39,15 +39,25 @@ class _Sum:
 
 
 def mixes(graph: Graph) -> list[Mix]:
-    """In no case do two of them share a node."""
+    """Sums of one depth, so that none needs another, whose gates are all of data or all parameters.
+    In no case do two of them share a node."""
     found: dict[object, list[_Sum]] = defaultdict(list)
     finder = _Finder(graph)
-    for node in graph.live():
+    for node, depth in depths(graph).items():
         made = finder.sum(node)
         if made is not None:
             like = [_likeness(layer) for layer in made.layers[:1]]
-            found[tuple(made.values), tuple(like)].append(made)
+            batches = frozenset(gate.type.batch for gate in made.gates)
+            found[depth, tuple(made.values), tuple(like), batches].append(made)
     return [_mix(each) for each in found.values()]
+
+
+def depths(graph: Graph) -> dict[Node, int]:
+    """How many nodes lie before each at most: of two at one depth, neither needs the other."""
+    found: dict[Node, int] = {}
+    for node in graph.live():
+        found[node] = 1 + max((found[v.node] for v in node.inputs), default=0)
+    return found
 
 
 def _mix(sums: list[_Sum]) -> Mix:

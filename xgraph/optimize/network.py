@@ -36,8 +36,16 @@ class Optimized:
     def likeness(self) -> object:
         """What two networks, made of one by passes, have in common if they compute alike."""
         graph = self.graph
-        nodes = tuple((node.op.name, node.address, node.resolved) for node in graph.live())
-        return nodes, tuple(graph.meta.items())
+        places = {node: place for place, node in enumerate(graph.live())}
+
+        def place(value: Value) -> tuple[int, int]:
+            return places[value.node], value.index
+
+        nodes = tuple(
+            (node.op.name, node.address, node.resolved, tuple(map(place, node.inputs)))
+            for node in places
+        )
+        return nodes, tuple(map(place, graph.outputs.values())), tuple(graph.meta.items())
 
     def weights(self, given: Mapping[str, Array]) -> Arrays:
         """Its weights, from those of the network as it was written."""
@@ -122,10 +130,7 @@ class Maker:
         """What outputs need of what was made."""
         graph = self.graph
         graph.outputs = {n: self.values[v] for n, v in self.old.graph.outputs.items()}
-        needed = {node.id for node in graph.live()}
-        for node in reversed(graph.nodes()):
-            if node.id not in needed:
-                graph.erase(node)
+        graph.prune()
         sources = {
             f"{node.address}.{name}": source.over(self.old.sources)
             for node in graph.nodes()

@@ -13,12 +13,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, TypeAlias, final
 
-from xgraph.ir.graph import Graph, Node
+from xgraph.ir.graph import Node
 from xgraph.optimize.costs import Costs
-from xgraph.optimize.mixes import mixes
+from xgraph.optimize.mixes import depths, mixes
 from xgraph.optimize.network import Optimized
 from xgraph.optimize.routers import mixed
-from xgraph.optimize.rules import RULES, add_up
+from xgraph.optimize.rules import JOINS, add_up
 from xgraph.optimize.strands import Strand, Strands, first_of
 
 Levels: TypeAlias = dict[tuple[int, Any], list[Node]]
@@ -44,11 +44,11 @@ class _Joiner:
         inside = {node for mix in found for node in mix.inside}
         of = {node: mix for mix in found for node in mix.sums}
         levels: Levels = defaultdict(list)
-        depths = _depths(self.old)
+        depth = depths(self.old)
         for node in self.old.live():
             if node not in inside:
                 key = id(of[node]) if node in of else _likeness(node)
-                levels[depths[node], key].append(node)
+                levels[depth[node], key].append(node)
         levels = _widened(levels)
         order = sorted(levels, key=lambda level: (level[0], levels[level][0].id))
         for level in order:
@@ -82,7 +82,7 @@ class _Joiner:
 
     def joined(self, nodes: Sequence[Node]) -> bool:
         """Make one node of several that are alike; whether that was done."""
-        rule = RULES.get(nodes[0].op.name)
+        rule = JOINS.get(nodes[0].op.name)
         known = all(
             self.strands.can_join(v.type) for node in nodes for v in (*node.inputs, *node.outputs)
         )
@@ -95,18 +95,10 @@ def _widened(levels: Levels) -> Levels:
     for (depth, key), nodes in levels.items():
         node = nodes[0]
         width = _WIDTHS.get(node.op.name)
-        if len(nodes) == 1 and width is not None:
+        if len(nodes) == 1 and width is not None and node.resolved.get("groups", 1) == 1:
             attrs = tuple((k, v) for k, v in node.resolved.items() if k != width)
             key = (node.op.name, node.inputs[0], attrs)
         found[depth, key] += nodes
-    return found
-
-
-def _depths(graph: Graph) -> dict[Node, int]:
-    """How many nodes lie before each at most: of two at one depth, neither needs the other."""
-    found: dict[Node, int] = {}
-    for node in graph.live():
-        found[node] = 1 + max((found[v.node] for v in node.inputs), default=0)
     return found
 
 

@@ -114,6 +114,19 @@ class Rewriter:
     def _improved(self, node: Node) -> Value:
         """What stands for a new node in the end. Its inputs are held once each for it; what is
         found is held once instead."""
+        found: Value | Node | None = node
+        while isinstance(found, Node):
+            node, found = found, self._applied(found)
+        if found is not None:
+            return found
+        self._hold(node.output)
+        for value in node.inputs:
+            self._drop(value)
+        return node.output
+
+    def _applied(self, node: Node) -> Value | Node | None:
+        """What the first rule that knows something finds: a value, held once, or a new node, its
+        inputs held for it. Those of `node` are held no more then."""
         for rule in self._rules.get(node.op.name, ()):
             told = rule(self, node)
             if told is None or _depth(told) > DEEPEST:
@@ -122,28 +135,27 @@ class Rewriter:
                 self._hold(value)
             for value in node.inputs:
                 self._drop(value)
-            found = self._built(told, node, node.address)
-            if str(found.type) == str(node.output.type):  # names of axes: `each` looks for them
-                return found
+            made = self._made(told, node, node.address) if isinstance(told, New) else told
+            value = made.output if isinstance(made, Node) else made
+            if str(value.type) == str(node.output.type):  # names of axes: `each` looks for them
+                return made
             for value in node.inputs:
                 self._hold(value)
-            self._drop(found)
-        self._hold(node.output)
-        for value in node.inputs:
-            self._drop(value)
-        return node.output
+            for value in made.inputs if isinstance(made, Node) else (made,):
+                self._drop(value)
+        return None
 
-    def _built(self, told: Expression, node: Node, address: str | None = None) -> Value:
-        """What an expression gives, held once; its values are held for it."""
-        if not isinstance(told, New):
-            return told
-        inputs = [self._built(each, node) for each in told.inputs]
-        if told.place is not None:
-            address = told.place.address
-        made = self.maker.add(
-            told.op, inputs, told.attrs, told.place or node, told.sources, address=address
-        )
-        return self._improved(made.node)
+    def _made(self, told: New, node: Node, address: str | None = None) -> Node:
+        """The node that an expression tells, its inputs held for it, as those of `told` were."""
+        inputs = [
+            self._improved(self._made(each, node)) if isinstance(each, New) else each
+            for each in told.inputs
+        ]
+        place = told.place or node
+        address = told.place.address if told.place else address
+        return self.maker.add(
+            told.op, inputs, told.attrs, place, told.sources, address=address
+        ).node
 
 
 def _depth(told: Expression) -> int:

@@ -19,13 +19,14 @@ def mixed(strands: Strands, mix: Mix) -> bool:
     types = {value.type for value in (*mix.values, *(node.output for node in mix.sums))}
     if not all(map(strands.can_join, types)) or (mix.layers and not _is_small(mix)):
         return False
+    of, batches = mix.values[0].type.batch, {g.type.batch for row in mix.gates for g in row}
+    if not (batches == {of} or (batches == {1} and not mix.layers)):
+        return False
     m, n, count = len(mix.values), len(mix.sums), count_of(mix.values[0].type)
     saved = 2 * m * n * strands.costs.copy(count)  # each product, and each term of a sum
     values = strands.side_by_side(mix.values, saved)
     gates = strands.side_by_side([gate for row in mix.gates for gate in row], saved)
     if values is None or gates is None:
-        return False
-    if gates.type.batch != values.type.batch and (mix.layers or gates.type.batch != 1):
         return False
     table = strands.add(mix.sums, "reshape", [gates], {"shape": (m, n)})
     shares = strands.add(mix.sums, "transpose", [table], {"order": (1, 0)})

@@ -15,7 +15,7 @@ SPATIAL = frozenset(("maxpool", "avgpool", "upsample", "pad"))
 DENSE = 2**17
 """Of more numbers, a matrix of blocks is not made: most of it would be zeros."""
 
-Rule = Callable[[Strands, Sequence[Node]], bool]
+Join = Callable[[Strands, Sequence[Node]], bool]
 
 
 def params_of(nodes: Sequence[Node]) -> dict[str, Source]:
@@ -191,7 +191,7 @@ def add_up(strands: Strands, node: Node) -> bool:
     return True
 
 
-RULES: dict[str, Rule] = {
+JOINS: dict[str, Join] = {
     **dict.fromkeys(ELEMENTWISE, _elementwise),
     **dict.fromkeys(SPATIAL, _direct),
     "bn": _norm,

@@ -24,7 +24,7 @@ MANY = 16
 
 
 def simplify(network: Optimized) -> Optimized:
-    """Until no rule finds anything more."""
+    """In one walk, in which what a rule made goes through the rules itself."""
     return rewrite(network, RULES)
 
 

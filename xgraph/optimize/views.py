@@ -170,7 +170,7 @@ class Mapped(Source):
 
 @final
 @dataclass(frozen=True)
-class Shares(Source):
+class Softmax(Source):
     """Softmax along an axis."""
 
     source: Source

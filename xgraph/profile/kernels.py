@@ -50,7 +50,7 @@ def measure_kernels(
 def _plain(path: Path, inputs: Mapping[str, Array], repeats: int, name: str) -> list[float]:
     """Times of runs that are not measured part by part; `DiagnosticError` where it does not run."""
     try:
-        session = Session(path)
+        session = Session(path, workers=1)  # the whole batch at once, as the kernels are measured
         return clocked(lambda: session.run(inputs), repeats)
     except DiagnosticError as error:  # the file is none of the user's
         raise DiagnosticError(*(replace(d, origin=name) for d in error.diagnostics)) from None

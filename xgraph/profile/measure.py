@@ -14,7 +14,7 @@ from xgraph.ir.graph import Graph
 from xgraph.profile.places import Line, Places
 from xgraph.profile.runs import Array, Measured
 from xgraph.report import Summary
-from xgraph.samples import fitting_sizes, open_axes, sample_inputs
+from xgraph.samples import open_axes, sample_inputs, sizes_at
 
 WARM_UP = 3
 """Runs before those that count."""
@@ -133,7 +133,8 @@ def profile(
     low = driver.tensor_graph(graph)
     made = driver.optimized(low, optimize, backend, device, batch)
     own = made.weights(driver.initial_weights(low, weights))
-    chosen = _sizes(low, batch, given)
+    _check_axes(low, given)
+    chosen = sizes_at(low, batch, given)
     inputs = _inputs(low, batch, chosen)
     places = Places(Summary(graph).parts, made.graph)
     found = _measured(made.graph, own, inputs, backend, device, WARM_UP + repeats, places)
@@ -156,8 +157,7 @@ def _check_count(name: str, value: object) -> None:
         raise fail("bad-option", f"`{name}` is from 1 to {MOST:,}, not {value}")
 
 
-def _sizes(low: Graph, batch: int, given: Mapping[str, int]) -> dict[str, int]:
-    """Sizes of all open axes."""
+def _check_axes(low: Graph, given: Mapping[str, int]) -> None:
     known = open_axes(low)
     for name in given:
         if name not in known:
@@ -166,15 +166,6 @@ def _sizes(low: Graph, batch: int, given: Mapping[str, int]) -> dict[str, int]:
                 "unknown-axis", f"the network has no open axis `{name}`", origin=low.name,
                 help=told if known else "it has none",
             )  # fmt: skip
-    if given.keys() >= set(known):
-        return dict(given)
-    found = fitting_sizes(low, batch)
-    if found is None:
-        raise fail(
-            "bad-sizes", f"no sizes were found at which `{low.name}` runs", origin=low.name,
-            help=f"give sizes to {', '.join(f'`{axis}`' for axis in known)}",
-        )  # fmt: skip
-    return {**found, **given}
 
 
 def _inputs(low: Graph, batch: int, sizes: Mapping[str, int]) -> dict[str, Array]:

@@ -43,19 +43,22 @@ class Plan:
         return share if self.chunk is None else min(self.chunk, share)
 
 
-def plan_of(device: Device, threads: int | None, workers: int, chunk: int | None) -> Plan:
-    """The plan that options make."""
-    workers = integer("workers", workers, least=1)
-    for name, value in (("threads", threads), ("chunk", chunk)):
-        if value is not None:
-            integer(name, value, least=1)
-    for name, value in (("threads", threads), ("workers", workers)):
-        if value is not None and value > MOST:
-            raise fail("bad-option", f"`{name}` is {MOST} or less, not {value}")
-    if device != "cpu" and (workers != 1 or chunk is not None):
+def plan_of(
+    device: Device, threads: int | None, workers: int | None, chunk: int | None
+) -> Plan | None:
+    """The plan that options make, if there are any."""
+    asked = {"threads": threads, "workers": workers, "chunk": chunk}
+    given = {
+        name: integer(name, value, least=1) for name, value in asked.items() if value is not None
+    }
+    for name in given.keys() - {"chunk"}:
+        if given[name] > MOST:
+            raise fail("bad-option", f"`{name}` is {MOST} or less, not {given[name]}")
+    plan = Plan(**given)
+    if device != "cpu" and plan.parts:
         told = "a batch runs in parts on `cpu`"
         raise fail("bad-option", told, help=f"leave `workers` and `chunk` out on `{device}`")
-    return Plan(threads, workers, chunk)
+    return plan if given else None
 
 
 @final

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from xgraph.diagnostics import DiagnosticError, fail
 from xgraph.runtime.shapes import Array, Signature, batch_of, rows_of, sizes_of
@@ -78,6 +79,22 @@ def does_not_fit(
             advice = f"give as many at a time; `--batch {rows}`, where a command has it"
         break
     return fail("out-of-memory", told, origin=origin, help=advice)
+
+
+@contextmanager
+def measuring(batch: int, origin: str) -> Iterator[None]:
+    """What else is run on so many samples for its time: `DiagnosticError` where memory is short."""
+    try:
+        yield
+    except DiagnosticError:
+        raise
+    except Exception as error:  # ONNX Runtime's and PyTorch's have no common base
+        if not out_of_memory(error):
+            raise
+        raise fail(
+            "out-of-memory", f"a batch of {batch} does not fit in memory", origin=origin,
+            help="measure a smaller one, with `--batch`",
+        ) from None  # fmt: skip
 
 
 def _halves(batch: int, error: str) -> list[int]:

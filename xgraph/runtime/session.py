@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import final
+from typing import TypeVar, final
 
 from xgraph.diagnostics import DiagnosticError, Report, did_you_mean, fail
 from xgraph.runtime.bound import OnDevice
@@ -17,6 +17,8 @@ from xgraph.runtime.placement import Placement, placed
 from xgraph.runtime.providers import PROVIDERS, Device, Opening, details, open_model
 from xgraph.runtime.shapes import Array, Signature, described, listed, misfit, sizes_of
 
+Found = TypeVar("Found")
+
 
 @final
 class Session:
@@ -24,8 +26,7 @@ class Session:
 
     Of the CPU alone: `threads` for each operation (all cores without), `workers` parts of a batch
     at once, `chunk` samples of it at a time; without any of them, as the model says that it is best
-    run. Of CUDA alone:
-    `buckets` are sizes to which batches are filled up, so that a run of each is
+    run. Of CUDA alone: `buckets` are sizes to which batches are filled up, so that a run of each is
     captured once and played again; `tf32` lets products round to 10 bits, which is faster.
     `notes` are warnings of what was done otherwise than asked for.
     """
@@ -36,7 +37,7 @@ class Session:
         *,
         device: Device = "cpu",
         threads: int | None = None,
-        workers: int = 1,
+        workers: int | None = None,
         chunk: int | None = None,
         buckets: Sequence[int] = (),
         tf32: bool = False,
@@ -68,19 +69,19 @@ class Session:
         """Whether a batch can run in parts."""
         return self.device == "cpu" and can_chunk(self.inputs, self.outputs)
 
-    def _planned(self, asked: Plan) -> Plan:
+    def _planned(self, asked: Plan | None) -> Plan:
         """What was asked for; if nothing, what the model says of itself."""
         fits = self.can_chunk
-        if asked.parts and not fits:
+        if asked is not None and asked.parts and not fits:
             raise fail(
                 "unfit-chunks", "this model cannot run a batch in parts: the batch is not the first"
                 " axis of all its inputs and outputs", origin=self.origin,
                 help="leave `workers` and `chunk` out",
             )  # fmt: skip
-        told = told_plan(self.metadata) if self.device == "cpu" else Plan()
-        if asked != Plan() or (told.parts and not fits):
+        if asked is not None:
             return asked
-        return told
+        told = told_plan(self.metadata) if self.device == "cpu" else Plan()
+        return Plan() if told.parts and not fits else told
 
     def _open(self, model: Path | str | bytes, how: Opening) -> None:
         self._how = how
@@ -122,7 +123,7 @@ class Session:
                 )
         if not names:
             return {}
-        found = self._checked_run(checked, names)
+        found = self._checked(lambda: self._run(checked, names), checked, names)
         if told := misfit(found, self.outputs, sizes_of(checked, self.inputs)):
             raise fail("bad-model", told, origin=self.origin, help="mend what the model declares")
         return found
@@ -132,12 +133,16 @@ class Session:
         memory, and keeps the outputs there; on a CPU they are returned."""
         checked, names = check_inputs(inputs, self.inputs, self.origin), [*self.outputs]
         if self._on_device is not None:
-            return self._on_device.prepared(checked, names)
-        return lambda: self._run(checked, names)
+            place = self._on_device.prepared
+            return self._checked(lambda: place(checked, names), checked, names)
+        return lambda: self._checked(lambda: self._run(checked, names), checked, names)
 
-    def _checked_run(self, inputs: Mapping[str, Array], names: list[str]) -> dict[str, Array]:
+    def _checked(
+        self, run: Callable[[], Found], inputs: Mapping[str, Array], names: list[str]
+    ) -> Found:
+        """What a run gives; `DiagnosticError` where it fails."""
         try:
-            return self._run(inputs, names)
+            return run()
         except DiagnosticError:
             raise
         except Exception as error:  # ONNX Runtime's have no common base

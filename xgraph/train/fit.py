@@ -166,10 +166,7 @@ class _Fit:
         """The part of the network that what is trained on needs."""
         used = self.low.copy()
         used.outputs = {t.output: used.outputs[t.output] for t in self.plan.feed.targets}
-        live = set(used.live())
-        for node in reversed(used.nodes()):
-            if node not in live:
-                used.erase(node)
+        used.prune()
         return used
 
     def run(self) -> Fitted:

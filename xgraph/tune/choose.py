@@ -7,7 +7,7 @@ joined, in which layout, and in which parts of the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from statistics import median
 from typing import final
@@ -17,6 +17,7 @@ from xgraph.optimize.chunk import can_chunk
 from xgraph.optimize.costs import Costs
 from xgraph.optimize.levels import optimize
 from xgraph.optimize.sources import Arrays
+from xgraph.runtime.errors import measuring
 from xgraph.timing import Run, interleaved
 from xgraph.tune.runs import prepared
 from xgraph.tune.store import cores
@@ -35,10 +36,16 @@ _BEST = 3
 """So many variants of the network are tried with parts of the batch."""
 
 
-def choose(low: Graph, weights: Arrays, start: Costs) -> Costs:
+def choose(
+    low: Graph, weights: Arrays, start: Costs, sizes: Mapping[str, int] | None = None
+) -> Costs:
     """The costs by which `-O2` makes the variant that was fastest on random inputs, from those of
-    the machine."""
-    variants = _Variants(low, weights)
+    the machine; `sizes` are those of open axes. `DiagnosticError` where memory is short."""
+    with measuring(start.batch, low.name):
+        return _chosen(low, start, _Variants(low, weights, sizes))
+
+
+def _chosen(low: Graph, start: Costs, variants: _Variants) -> Costs:
     best = _fastest(variants.timed(_variants(start), _SECONDS, _TURNS))
     for i, each in enumerate(best):
         parts = list(_parts(low, each))
@@ -69,8 +76,8 @@ class _Variants:
     """Variants of a network, ready to run. Those that came out best stay so; others give their
     memory back, which is much where batches are large."""
 
-    def __init__(self, low: Graph, weights: Arrays) -> None:
-        self._low, self._weights = low, weights
+    def __init__(self, low: Graph, weights: Arrays, sizes: Mapping[str, int] | None) -> None:
+        self._low, self._weights, self._sizes = low, weights, sizes
         self._runs: dict[str, Run] = {}
         self._names: dict[object, str] = {}
 
@@ -96,7 +103,7 @@ class _Variants:
         name = self._names.setdefault(made.likeness, str(len(self._names)))
         if name not in self._runs:
             weights = made.weights(self._weights)
-            self._runs[name] = prepared(made.graph, weights, costs.batch, costs.target)
+            self._runs[name] = prepared(made.graph, weights, costs.batch, costs.target, self._sizes)
         return name
 
 

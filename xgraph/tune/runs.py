@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from xgraph.ir.graph import Graph
@@ -19,9 +19,16 @@ AT_BEST = "max-autotune-no-cudagraphs"
 """The mode of `torch.compile` on a CPU that makes the fastest code."""
 
 
-def prepared(low: Graph, weights: Arrays, batch: int, target: Target) -> Run:
-    """A run of a tensor-level network on random inputs, which are checked and in place."""
-    inputs = sample_inputs(low, batch, 0)
+def prepared(
+    low: Graph,
+    weights: Arrays,
+    batch: int,
+    target: Target,
+    sizes: Mapping[str, int] | None = None,
+) -> Run:
+    """A run of a tensor-level network on random inputs, which are checked and in place; `sizes`
+    are those of open axes."""
+    inputs = sample_inputs(low, batch, 0, sizes)
     if target in ("torch", "inductor"):
         import torch
 

@@ -81,8 +81,11 @@ def _machine() -> str:
 
 
 def costs(target: Target, batch: int) -> Costs:
-    """For networks that run on so many samples at once."""
-    return Costs(target, batch, channels_last=target == "inductor", **_read(target))
+    """For networks that run on so many samples at once. On a GPU of which nothing is known, each
+    operation costs most where it is small, so all are joined."""
+    found = _read(target)
+    joins: Joins = "always" if target == "cuda" and not found["cases"] else "measured"
+    return Costs(target, batch, channels_last=target == "inductor", joins=joins, **found)
 
 
 def kept(low: Graph, target: Target, batch: int) -> Costs | None:
