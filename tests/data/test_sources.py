@@ -127,6 +127,24 @@ def test_every_source_gives_the_same(
     _same(data)
 
 
+@pytest.mark.parametrize(
+    "names", [("train0", "train1", "test0"), ("train.a", "training_b", "test")]
+)
+def test_files_of_a_split_begin_with_its_name(names: tuple[str, ...], tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    for name, part in zip(names, (slice(0, 2), slice(2, 4), slice(4, 6)), strict=True):
+        _table(part).to_parquet(str(tmp_path / f"{name}.parquet"))
+    _same(open_data(tmp_path))
+
+
+def test_a_file_of_no_split_beside_others(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    _table(slice(0, 2)).to_parquet(str(tmp_path / "train.parquet"))
+    _table(slice(2, 4)).to_parquet(str(tmp_path / "trainer.parquet"))
+    with pytest.raises(DiagnosticError, match=r"`trainer\.parquet` does not say which split"):
+        open_data(tmp_path)
+
+
 def _same(data: Data) -> None:
     train, test = data.split("train"), data.split("test")
     assert (len(train), len(test)) == (4, 2)
@@ -136,6 +154,9 @@ def _same(data: Data) -> None:
     waves = train.take("wave", rows)
     assert waves.shape == (3, 5)
     assert np.array_equal(waves[1], [0, 1, 2, 0, 0])
+    assert np.array_equal(train.lengths("wave", rows), [1, 3, 5])
+    assert np.array_equal(train.lengths("wave", np.array([3, 3])), [2, 2])
+    assert train.lengths("label", rows) is None
     assert np.array_equal(train.part(np.array([3, 1])).take("image", np.array([0])), IMAGES[[3]])
 
 

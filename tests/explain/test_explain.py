@@ -267,6 +267,20 @@ def test_weights_of_parallel_paths(data: Path) -> None:
     assert not [name for name in found if name.endswith("bias")]
 
 
+def test_predictions_are_of_another_output_than_labels(data: Path, tmp_path: Path) -> None:
+    """Tags first, by which nothing is told apart: then no change has a margin."""
+    path = tmp_path / "tagged"
+    shutil.copytree(data, path)
+    rng = np.random.default_rng(0)
+    for split, rows in {"train": 100, "test": 60}.items():
+        np.save(path / split / "tags.npy", rng.integers(0, 2, (rows, 3)))
+    text = PATHS.replace("output", "fusion t(path[0]) { linear(3) }\noutput tags = t\noutput")
+    graph = graph_of(text)
+    found = explained(graph, path, weights_of(graph))
+    assert found.heard.labels is not None
+    assert {ablation.margin for ablation in found.ablations} == {None}
+
+
 def test_nothing_to_explain(data: Path) -> None:
     graph = graph_of("network n\nmodality image: [1, 8, 8]\nsuperlayer s(image) "
                      "{ flatten -> linear(10) }\noutput label = s\n")  # fmt: skip

@@ -458,4 +458,7 @@ def test_what_evaluation_refuses(here: Path) -> None:
 def test_usage() -> None:
     assert xgraph("train", "-o", "run")[0] == 2
     assert xgraph("train", "net.xg", "-o", "run", "--resume", "--lr", "1")[0] == 2
+    for option in (("--seed", "0"), ("--fraction", "0.5"), ("--set", "a=1"), ("--allow-leaks",)):
+        code, text = xgraph("train", "-o", "run", "--resume", *option)
+        assert (code, option[0] in text) == (2, True), text
     assert xgraph("recipes", "mulitpath")[0] == 1

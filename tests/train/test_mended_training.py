@@ -106,6 +106,72 @@ def test_what_fills_sequences_up_counts_for_nothing(tmp_path: Path) -> None:
     assert not batch[np.arange(batch.shape[1]) >= lengths[:, None]].any()
 
 
+@pytest.mark.parametrize(
+    ("steps", "shape"),
+    [("[{pad: 8}, {reshape: [24]}, normalise]", (24,)),
+     ("[{pad: 8}, {reshape: [1, 8, 3]}, {scale: {by: 2, plus: 1}}]", (1, 8, 3)),
+     ("[{pad: 8}, {scale: {by: 1, plus: 1}}, {reshape: [4, 6]}]", (4, 6))],
+)  # fmt: skip
+def test_what_fills_sequences_up_stays_so_in_another_shape(
+    steps: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    lengths = np.array([3, 8, 1, 5] * 5)
+    flat = np.full((lengths.sum(), 3), 2, "f4") + RNG.random((lengths.sum(), 3), "f4")
+    columns = {"s": flat, "s.offsets": np.cumsum([0, *lengths]), "label": np.arange(20) % 2}
+    split = open_data(folder(tmp_path, train=columns)).training
+    text = f"network n\nmodality s: {[*shape]}\nsuperlayer a(s) {{ flatten -> linear(2) }}\n"
+    recipe = read_recipe(None, [f"inputs.s={steps}"])
+    fed = feed_of(xgraph.parse(f"{text}output y = a\n"), recipe, split).fitted(split)
+    batch = fed.ports[0].take(split, np.arange(20))
+    assert batch.shape == (20, *shape)
+    inside = np.arange(24) < 3 * lengths[:, None]
+    assert np.array_equal(batch.reshape(20, 24) != 0, inside)
+
+
+def test_a_tag_alone(tmp_path: Path) -> None:
+    columns = {"x": rows(40)["x"], "y": (np.arange(40) % 2)[:, None]}
+    data = open_data(folder(tmp_path, train=columns))
+    graph = xgraph.parse(FLAT.replace("linear(2)", "linear(1)"))
+    made = plan(graph, data, read_recipe(None, ["epochs=1"]))
+    assert [target.loss.kind for target in made.feed.targets] == ["bce"]
+    assert fit(made, initialise(xgraph.lower(graph))).history[-1]["val/f1"] >= 0
+
+
+def test_the_best_weights_are_kept_though_they_are_little_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`delta` tells when to stop, and not what is best."""
+    scores = iter([0.9, 0.905, 0.902, 0.906])
+    monkeypatch.setattr(
+        "xgraph.train.fit.measure", lambda *_: {"loss": 1, "accuracy": next(scores)}
+    )
+    recipe = read_recipe(None, ["epochs=9", "stop={after: 3, delta: 0.01}"])
+    made = plan(xgraph.parse(FLAT), open_data(folder(tmp_path, train=rows(40))), recipe)
+    found = fit(made, initialise(xgraph.lower(made.graph)))
+    assert len(found.history) == 4
+    assert found.best_epoch == 4
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["train=[a]", "losses={other: cross-entropy}"],
+     ["losses={'*': cross-entropy}", "stages=[{epochs: 1, train: [a], outputs: [other]}]"]],
+)  # fmt: skip
+def test_nothing_that_is_trained_is_needed(overrides: list[str], tmp_path: Path) -> None:
+    text = """network n
+modality x: [4]
+superlayer a(x) { linear(2) }
+superlayer b(x) { linear(2) }
+output label = a
+output other = b
+"""
+    x = rows(20)["x"]
+    label = np.arange(20) % 2
+    data = open_data(folder(tmp_path, train={"x": x[:, :4], "label": label, "other": label}))
+    with pytest.raises(DiagnosticError, match="changes no weight that `other` depends on"):
+        plan(xgraph.parse(text), data, read_recipe(None, overrides))
+
+
 def test_rows_that_differ_only_in_which_column_holds_what(tmp_path: Path) -> None:
     zeros, numbers = np.zeros((20, 1), "f4"), np.arange(1, 21, dtype="f4")[:, None]
     label = np.arange(20) % 2

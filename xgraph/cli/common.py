@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import wraps
 from pathlib import Path
 from traceback import format_exc
@@ -106,3 +106,14 @@ def graph_of(
     report.raise_errors()
     show_diagnostics(report.warnings)
     return graph
+
+
+def only_resume(anew: Collection[str]) -> None:
+    """Refuse with `--resume` what is given of other options than these: RUN holds it."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        name = option.name or ""
+        source = context.get_parameter_source(name)
+        if name not in anew and source is click.core.ParameterSource.COMMANDLINE:
+            told = f"{option.opts[0]}: --resume goes on with what RUN holds: leave this out"
+            raise click.UsageError(told)

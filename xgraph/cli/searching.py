@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import click
 
-from xgraph.cli.common import guarded, set_option
+from xgraph.cli.common import guarded, only_resume, set_option
 from xgraph.cli.recipes import (
     data_option,
     leaks_option,
@@ -129,7 +129,7 @@ def search(
         raise click.UsageError("--final-set and --final-override go with --final")
     with claimed(folder):
         if resume:
-            _only_resume()
+            only_resume(ANEW)
             opened = folders.resume(folder, source, data)
         else:
             if source is None or data is None:
@@ -160,16 +160,6 @@ def search(
 ANEW = ("space", "data", "out", "resume", "top", "final_recipe", "final_settings",
         "final_overrides", "jobs", "engine", "address")  # fmt: skip
 """What can be told when a search goes on; all else is the search's own."""
-
-
-def _only_resume() -> None:
-    context = click.get_current_context()
-    source = click.core.ParameterSource.COMMANDLINE
-    for option in context.command.params:
-        name = option.name or ""
-        if name not in ANEW and context.get_parameter_source(name) is source:
-            told = f"{option.opts[0]}: --resume goes on with what RUN holds: leave this out"
-            raise click.UsageError(told)
 
 
 def _run(opened: Opened, jobs: int, engine: str, address: str | None, top: int, final: Any) -> None:

@@ -14,6 +14,7 @@ import click
 from xgraph.cli.common import (
     guarded,
     limit_option,
+    only_resume,
     read_graph,
     set_option,
 )
@@ -34,6 +35,9 @@ from xgraph.diagnostics import fail
 
 if TYPE_CHECKING:
     from xgraph.train.run import Run
+
+_ANEW = ("file", "out", "resume", "save_every", "accelerator", "devices", "strategy")
+"""What can be told when a training goes on; all else is the training's own."""
 
 
 @click.command("train", short_help="Train a network on data.")
@@ -96,7 +100,7 @@ def train(
     on_devices = partial(make_fabric, accelerator=accelerator, devices=count, strategy=strategy)
     with ExitStack() as stack:
         if resume:
-            _only_resume(data, recipe, overrides, init, epochs, batch, lr, seed, precision)
+            only_resume(_ANEW if file is None else (*_ANEW, "settings", "limits"))
             if file is not None and not same_network(folder, read_graph(file, settings, limits)):
                 raise fail(
                     "changed-network", "the training in this folder is of another network",
@@ -165,11 +169,6 @@ def _tell_run(run: Run, init: str | None) -> None:
     click.echo(", ".join(f"{len(s):,} rows of `{s.name}`" for s in splits))
     for target in run.plan.feed.targets:
         click.echo(f"{target.loss.kind} of `{target.output}` against `{target.column}`")
-
-
-def _only_resume(*given: Any) -> None:
-    if any(given):
-        raise click.UsageError("--resume goes on with what RUN holds: leave the other options out")
 
 
 def _list_inherited(inherited: Any) -> None:

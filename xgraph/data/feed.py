@@ -16,7 +16,7 @@ from xgraph.diagnostics import Diagnostic, DiagnosticError, Label, did_you_mean,
 from xgraph.ir.graph import Graph
 from xgraph.ir.types import DType, Expr, TensorType
 from xgraph.recipe.model import Loss, Recipe, find
-from xgraph.recipe.transforms import Around, Reshape, Transform
+from xgraph.recipe.transforms import Around, Transform
 
 CHUNK = 2**24
 """Bytes of a column that are read at once where all of it is looked at."""
@@ -51,12 +51,12 @@ class Port:
     ) -> Array:
         value = _as_input(split.take(self.column, rows), self.type.dtype)
         around = Around(draws, lambda column: split.take(column, rows))
-        lengths = split.lengths(self.column, rows)
+        inside = _inside(value, split.lengths(self.column, rows))
         for step in steps:
             value = step(value, around)
-            if lengths is not None and not isinstance(step, Reshape):  # what fills up stays zero
-                inside = np.arange(value.shape[1]) < lengths.reshape(-1, 1)
-                value = value * inside.reshape(*inside.shape, *(1,) * (value.ndim - 2))
+            if inside is not None:  # what fills up stays zero
+                inside = step(inside, around) if step.moves else inside
+                value = value * inside
         return np.ascontiguousarray(value, self.type.dtype.numpy)
 
     def fitted(self, split: Split) -> Port:
@@ -69,6 +69,14 @@ class Port:
             )
             done.append(step if step.is_fitted else step.fitted(batches))
         return replace(self, steps=tuple(done))
+
+
+def _inside(value: Array, lengths: Array | None) -> Array | None:
+    """Where rows of these lengths are not filled up."""
+    if lengths is None:
+        return None
+    inside = np.arange(value.shape[1]) < lengths.reshape(-1, 1)
+    return np.broadcast_to(inside.reshape(*inside.shape, *(1,) * (value.ndim - 2)), value.shape)
 
 
 def _as_input(array: Array, dtype: DType) -> Array:
@@ -319,7 +327,7 @@ class Order:
     epoch: int
     least: int = 2
     """Rows of the last batch, below which it is left out: one row alone has no deviation, and batch
-    normalisation cannot take it; and each of several processes needs one."""
+    normalisation cannot take it; each of several processes needs two."""
 
     def rows(self) -> list[Rows]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,12 +15,23 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from xgraph.data.split import Array, ArrayColumn, CallColumn, Column, RaggedColumn, Rows, Split
+from xgraph.data.split import (
+    Array,
+    ArrayColumn,
+    CallColumn,
+    Column,
+    RaggedColumn,
+    Rows,
+    Split,
+    stacked,
+)
 from xgraph.diagnostics import Diagnostic, DiagnosticError, did_you_mean, fail
 
 NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "dev": "val",
          "validation": "val", "test": "test", "testing": "test", "all": "all"}  # fmt: skip
 """What splits are called, and what they are called here."""
+_HEAD = re.compile(rf"({'|'.join(sorted(NAMES, key=len, reverse=True))})(?![A-Za-z])")
+"""What the name of a file of a split begins with."""
 OFFSETS = ".offsets"
 """`wave.npy` holds rows of different lengths end to end where there is `wave.offsets.npy`."""
 _FORMS = (
@@ -234,15 +246,20 @@ def _hugging_face(path: Path) -> Iterator[tuple[str, Split]]:
 
 
 def _parquet(where: Path, files: list[Path]) -> Iterator[tuple[str, Split]]:
-    """Files of one split begin with its name: `train-00000-of-00002.parquet`."""
+    """Files of one split begin with its name: `train-00000-of-00002.parquet`, `train0.parquet`; one
+    whose name tells none is all rows."""
     _needs("datasets", "tables")
     from datasets import Dataset, disable_progress_bars
 
     disable_progress_bars()
     groups: dict[str, list[str]] = {}
     for file in files:
-        head = file.stem.replace(".", "-").replace("_", "-").partition("-")[0]
-        groups.setdefault(NAMES.get(head, "all"), []).append(str(file))
+        head = _HEAD.match(file.stem)
+        groups.setdefault(NAMES[head[1]] if head else "all", []).append(str(file))
+    if "all" in groups and len(groups) > 1:
+        told = f"`{Path(groups['all'][0]).name}` does not say which split it is of"
+        advice = "name it after one, such as `train-0.parquet`, or take it away"
+        raise fail("missing-split", told, origin=str(where), help=advice)
     for name, names in groups.items():
         try:
             table = Dataset.from_parquet(names)
@@ -259,7 +276,7 @@ def _table(name: str, origin: str, table: Any) -> Split:
         is_picture = type(table.features[key]).__name__ == "Image"
         fetch = partial(_cells, table.select_columns([key]).with_format("numpy"), key, is_picture)
         try:
-            sample = fetch(np.arange(1))
+            sample = stacked(fetch(np.arange(1)))
         except ValueError:  # text, or lists of no one shape: not for a network
             continue
         shape = _table_shape(table.features[key], sample.shape[1:])
@@ -277,26 +294,12 @@ def _table_shape(feature: Any, sample: tuple[int, ...]) -> tuple[int | None, ...
     )
 
 
-def _cells(table: Any, key: str, is_picture: bool, rows: Rows) -> Array:
+def _cells(table: Any, key: str, is_picture: bool, rows: Rows) -> Array | list[Array]:
     values = table[rows.tolist()][key]
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
-        values = _stacked([np.asarray(value) for value in values])
-    return _channels_first(values) if is_picture else values
-
-
-def _stacked(values: list[Array]) -> Array:
-    """Rows as one array; where their lengths differ, filled up with zeros."""
-    if any(value.dtype.kind not in "fiub" for value in values):
-        raise ValueError("these are no numbers")
-    if len({value.shape for value in values}) == 1:
-        return np.stack(values)
-    if len({value.shape[1:] for value in values}) > 1:
-        raise ValueError("their shapes differ in more than the length")
-    longest = max(len(value) for value in values)
-    padded = np.zeros((len(values), longest, *values[0].shape[1:]), values[0].dtype)
-    for i, value in enumerate(values):
-        padded[i, : len(value)] = value
-    return padded
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
+        return _channels_first(values) if is_picture else values
+    rows_apart = [np.asarray(value) for value in values]
+    return _channels_first(stacked(rows_apart)) if is_picture else rows_apart
 
 
 def _channels_first(array: Array) -> Array:
@@ -363,13 +366,15 @@ def _dataset(name: str, origin: str, dataset: Any) -> Split:
         last = np.asarray(dataset[length - 1][key])
         varies = sample.ndim > 0 and sample.shape[:1] != last.shape[:1]
         shape = (None, *sample.shape[1:]) if varies else sample.shape
-        fetch: Callable[[Rows], Array] = partial(_items, dataset, str(key), f"{origin}: {key}")
+        fetch: Callable[[Rows], list[Array]] = partial(
+            _items, dataset, str(key), f"{origin}: {key}"
+        )
         columns[str(key)] = CallColumn(fetch, length, shape, sample.dtype, f"{origin}: {key}")
     return Split.of(name, origin, columns)
 
 
-def _items(dataset: Any, key: str, origin: str, rows: Rows) -> Array:
+def _items(dataset: Any, key: str, origin: str, rows: Rows) -> list[Array]:
     try:
-        return _stacked([np.asarray(dataset[int(row)][key]) for row in rows])
+        return [np.asarray(dataset[int(row)][key]) for row in rows]
     except Exception as error:
         raise _own_fault(origin, error) from None

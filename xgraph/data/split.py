@@ -15,6 +15,9 @@ from xgraph.diagnostics import fail
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
+_AT_ONCE = 256
+"""Rows that are read at once where their lengths alone are asked for."""
+
 
 class Column(ABC):
     """Rows of one kind."""
@@ -83,7 +86,7 @@ class CallColumn(Column):
 
     def __init__(
         self,
-        fetch: Callable[[Rows], Array],
+        fetch: Callable[[Rows], Array | list[Array]],
         length: int,
         shape: Sequence[int | None],
         dtype: Any,
@@ -94,13 +97,25 @@ class CallColumn(Column):
         self.length = length
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
+        self._lengths = np.full(length, -1) if self.shape[:1] == (None,) else None
 
     def __len__(self) -> int:
         return self.length
 
+    def lengths(self, rows: Rows) -> Array | None:
+        if self._lengths is None:
+            return None
+        unknown = np.unique(rows[self._lengths[rows] < 0])
+        for first in range(0, len(unknown), _AT_ONCE):
+            self.take(unknown[first : first + _AT_ONCE])
+        return self._lengths[rows]
+
     def take(self, rows: Rows) -> Array:
         try:
-            found = self.fetch(rows)
+            fetched = self.fetch(rows)
+            found = stacked(fetched)
+            if self._lengths is not None:
+                self._lengths[rows] = [len(row) for row in fetched]
         except ValueError as error:
             told = f"rows {rows[0]} to {rows[-1]} are no one array: {error}"
             raise fail("bad-data", told, origin=self.origin) from None
@@ -113,6 +128,24 @@ class CallColumn(Column):
             told = f"among rows {rows[0]} to {rows[-1]} some have another shape than the first"
             raise fail("bad-data", told, origin=self.origin)
         return found
+
+
+def stacked(values: Array | list[Array]) -> Array:
+    """Rows as one array; where their lengths differ, filled up with zeros. `ValueError` where they
+    cannot be."""
+    if isinstance(values, np.ndarray):
+        return values
+    if any(value.dtype.kind not in "fiub" for value in values):
+        raise ValueError("these are no numbers")
+    if len({value.shape for value in values}) == 1:
+        return np.stack(values)
+    if len({value.shape[1:] for value in values}) > 1 or not all(v.ndim for v in values):
+        raise ValueError("their shapes differ in more than the length")
+    longest = max(len(value) for value in values)
+    padded = np.zeros((len(values), longest, *values[0].shape[1:]), values[0].dtype)
+    for i, value in enumerate(values):
+        padded[i, : len(value)] = value
+    return padded
 
 
 @final

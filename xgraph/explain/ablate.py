@@ -47,7 +47,8 @@ def ablations(
         observe(title)
         used = {name: changed.get(name, weights[name]) for name, _ in low.params()}
         found = evaluate(low, used, feed, heard.split, predict=predict)
-        yield Ablation(address, title, off, found.metrics, _margin(heard, found.predictions))
+        margin = _margin(heard, found.predictions) if feed.targets[0] is feed.main else None
+        yield Ablation(address, title, off, found.metrics, margin)
 
 
 def _margin(heard: Heard, predictions: Array) -> float | None:

@@ -36,6 +36,8 @@ class Transform(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     main: ClassVar[str | None] = None
+    moves: ClassVar[bool] = False
+    """Whether it brings numbers elsewhere, or zeros, and changes none."""
 
     @abstractmethod
     def __call__(self, batch: Array, around: Around) -> Array: ...
@@ -117,6 +119,7 @@ class Channels(Transform):
     """Some of the channels, in this order."""
 
     main = "keep"
+    moves = True
     name: Literal["channels"] = "channels"
     keep: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
 
@@ -144,6 +147,7 @@ class Scale(Transform):
 class Flip(Transform):
     """Left and right exchanged in half of the rows, in training."""
 
+    moves = True
     name: Literal["flip"] = "flip"
 
     @property
@@ -162,6 +166,7 @@ class Shift(Transform):
     """Moved by up to so many pixels both ways, with zeros where nothing was, in training."""
 
     main = "by"
+    moves = True
     name: Literal["shift"] = "shift"
     by: int = Field(4, ge=1)
 
@@ -189,6 +194,7 @@ class Reshape(Transform):
     """The numbers of a row in another shape; one size may be -1."""
 
     main = "to"
+    moves = True
     name: Literal["reshape"] = "reshape"
     to: list[Annotated[int, Field(ge=-1)]] = Field(min_length=1)
 
@@ -201,6 +207,7 @@ class Pad(Transform):
     """Sequences of one length: cut, or filled up with zeros behind."""
 
     main = "to"
+    moves = True
     name: Literal["pad"] = "pad"
     to: int = Field(ge=1)
 

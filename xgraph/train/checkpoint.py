@@ -38,7 +38,9 @@ class Progress:
     lr: float = 0.0
     """Of the last step."""
     stale: int = 0
-    """Epochs since the best."""
+    """Epochs since one was better than `mark` by as much as the recipe's `stop` asks."""
+    mark: float | None = None
+    """The score of that epoch."""
     best: float | None = None
     best_epoch: int | None = None
     history: list[dict[str, Any]] = field(default_factory=list)

@@ -250,15 +250,18 @@ class _Fit:
             self._looked(batch)
 
     def _order(self, epoch: int) -> Order:
-        least = max(2, self.fabric.world_size)
+        least = 2 * self.fabric.world_size  # normalisation needs two rows a device
         return Order(len(self.plan.train), self.recipe.batch, self.recipe.seed, epoch, least)
 
     def _stops(self) -> bool:
         """Whether the watch of any process asks for an end: all must end after the same step."""
+        return self._any(self.watch.stop)
+
+    def _any(self, here: bool) -> bool:
+        """Whether it is so in any process."""
         if self.fabric.world_size == 1:
-            return self.watch.stop
-        asked = torch.tensor(float(self.watch.stop), device=self.fabric.device)
-        return bool(self._summed(asked) > 0)
+            return here
+        return bool(self._summed(torch.tensor(float(here), device=self.fabric.device)) > 0)
 
     def _summed(self, value: Tensor) -> Tensor:
         """The sum over all processes."""
@@ -339,14 +342,19 @@ class _Fit:
         }
         progress.history.append(record)
         score = to_be_large(self.recipe, measured)
-        least = self.recipe.stop.delta if self.recipe.stop else 0.0
-        if progress.best is None or score > progress.best + least:
-            progress.best, progress.best_epoch, progress.stale = score, len(progress.history), 0
+        if progress.best is None or score > progress.best:
+            progress.best, progress.best_epoch = score, len(progress.history)
             self.best = self._weights() if self.recipe.keep == "best" else {}
+        least = self.recipe.stop.delta if self.recipe.stop else 0.0
+        if progress.mark is None or score > progress.mark + least:
+            progress.mark, progress.stale = score, 0
         else:
             progress.stale += 1
         self.watch.epoch_ends(progress.history)
-        return self.recipe.stop is not None and progress.stale >= self.recipe.stop.after
+        stop = self.recipe.stop
+        is_over = stop is not None and progress.stale >= stop.after
+        # The first process tells: normalisation has seen other rows in each.
+        return self._any(is_over and self.fabric.global_rank == 0)
 
     def _outputs(self, split: Split) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
         self.module.eval()

@@ -114,13 +114,16 @@ def scores(target: Target, given: Tensor, wanted: Tensor) -> dict[str, float]:
         # Whether these are logits is guessed from their range unless they are none.
         flat = given.reshape(len(given), -1).sigmoid()
         truth = wanted.reshape(len(given), -1).int()
-        found = {
-            "accuracy": c.multilabel_accuracy(flat, truth, num_labels=labels, average="micro"),
-            "f1": c.multilabel_f1_score(flat, truth, num_labels=labels, average="macro"),
-            "f1_weighted": c.multilabel_f1_score(
-                flat, truth, num_labels=labels, average="weighted"
-            ),
-        }
+        if labels == 1:  # of which torchmetrics makes no multilabel scores
+            f1 = c.binary_f1_score(flat, truth)
+            found = {"accuracy": c.binary_accuracy(flat, truth), "f1": f1, "f1_weighted": f1}
+        else:
+            options = {"num_labels": labels}
+            found = {
+                "accuracy": c.multilabel_accuracy(flat, truth, average="micro", **options),
+                "f1": c.multilabel_f1_score(flat, truth, average="macro", **options),
+                "f1_weighted": c.multilabel_f1_score(flat, truth, average="weighted", **options),
+            }
     else:
         flat, truth = given.reshape(-1), wanted.reshape(-1)
         found = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from xgraph.diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from xgraph.diagnostics import Diagnostic, DiagnosticError, did_you_mean, fail
 from xgraph.ir.graph import Graph
 from xgraph.ir.scope import Fusion
 from xgraph.passes import lower
@@ -51,6 +51,29 @@ def check_patterns(graph: Graph, recipe: Recipe) -> None:
             mistakes.append(Diagnostic("nothing-to-train", told, origin="recipe"))
     if mistakes:
         raise DiagnosticError(*mistakes)
+
+
+def check_stages(graph: Graph, recipe: Recipe, targets: Iterable[str]) -> None:
+    """`DiagnosticError` for a stage that changes nothing that the outputs it is held against need,
+    of those which are held against anything."""
+    used = graph.copy() if graph.level == "tensor" else lower(graph)
+    outputs = dict(used.outputs)
+    held = [name for name in targets if name in outputs]
+    for number, stage in enumerate(recipe.each_stage()):
+        names = [n for n in held if any(fnmatchcase(n, p) for p in stage.outputs or ["*"])]
+        used.outputs = {name: outputs[name] for name in names}
+        addresses = [
+            f"{node.address}.{param.name}"
+            for node in used.live() for param in node.params if param.kind == "parameter"
+        ]  # fmt: skip
+        if not any(is_trained(graph, stage, address) for address in addresses):
+            told = ", ".join(f"`{name}`" for name in names)
+            what = f"stage {number + 1}" if recipe.stages else "the recipe"
+            raise fail(
+                "nothing-to-train", f"{what} changes no weight that {told} depends on",
+                origin="recipe", help="train more of the network, or hold another output against"
+                " something",
+            )  # fmt: skip
 
 
 def _patterns(recipe: Recipe) -> Iterator[tuple[str, str]]:

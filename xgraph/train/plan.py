@@ -13,7 +13,7 @@ from xgraph.data.split import Split
 from xgraph.diagnostics import fail
 from xgraph.ir.graph import Graph
 from xgraph.recipe.model import Input, Recipe
-from xgraph.train.optim import check_patterns
+from xgraph.train.optim import check_patterns, check_stages
 
 
 @final
@@ -44,6 +44,7 @@ def plan(
         told = f"`monitor` asks for the {recipe.monitor}, and `mse` has none"
         raise fail("bad-value", told, origin="recipe: monitor", help="`loss`, or leave it out")
     check_patterns(graph, recipe)
+    check_stages(graph, recipe, [target.output for target in feed.targets])
     splits = [train, *(split for split in data.splits.values() if split is not train)]
     check_shapes(feed, splits)
     check_labels(feed, splits)
