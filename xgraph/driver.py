@@ -535,9 +535,9 @@ def run(
     if backend == "torch":
         return run_module(low, arrays, checked, device)
     require("onnx")
-    from xgraph.backends.onnx import to_onnx
+    from xgraph.backends.onnx import in_memory, to_onnx
 
-    session = Session(to_onnx(low, arrays).SerializeToString(), device=device)
+    session = Session(in_memory(to_onnx(low, arrays)), device=device)
     return _run_session(session, checked, report)
 
 

@@ -139,11 +139,14 @@ def reduced(
     `DiagnosticError` (`imprecise`) where an output is further off than `max_error`, relative to
     its largest value, allows; and where that cannot be measured, unless anything is allowed.
     """
+    from xgraph.backends.onnx import in_memory
+    from xgraph.backends.onnx.precision import check_size
     from xgraph.runtime import Session
 
+    check_size(model)
     bound = BOUNDS[precision] if max_error is None else float(max_error)
     batches = list(_checked(low, calibration) if calibration is not None else _random(low))
-    wanted = _outputs(Session(model.SerializeToString()), batches)
+    wanted = _outputs(Session(in_memory(model)), batches)
     made, runs, how = _made(model, precision, batches)
     made.metadata_props.add(key="xgraph.precision", value=precision)
     if not batches:
@@ -177,7 +180,7 @@ def _checked(low: Graph, calibration: Sequence[Batch]) -> list[Batch]:
 
 def _made(model: Any, precision: Precision, batches: Sequence[Batch]) -> tuple[Any, list[Any], str]:
     """The model, the sessions that tell what it computes, and how those do."""
-    from xgraph.backends.onnx import check
+    from xgraph.backends.onnx import check, in_memory
     from xgraph.backends.onnx.precision import halved, rounding
     from xgraph.backends.onnx.quantize import quantized
     from xgraph.runtime import Session
@@ -185,13 +188,13 @@ def _made(model: Any, precision: Precision, batches: Sequence[Batch]) -> tuple[A
     if precision == "int8":
         made = quantized(model, batches)
         check(made)
-        return made, [Session(made.SerializeToString())], ""
+        return made, [Session(in_memory(made))], ""
     assert precision != "fp32"
     made = halved(model, precision)
     check(made)
-    runs = [Session(rounding(made, precision).SerializeToString())]
+    runs = [Session(in_memory(rounding(made, precision)))]
     try:
-        runs.append(Session(made.SerializeToString()))
+        runs.append(Session(in_memory(made)))
     except DiagnosticError:
         how = f", each result rounded to {precision}: ONNX Runtime has no such operators here"
         return made, runs, how

@@ -106,15 +106,16 @@ def sample_inputs(
 def _range(graph: Graph, value: Value, sizes: Mapping[str, int]) -> tuple[int, int]:
     """The integers, from low to below high, that every reader of `value` takes."""
     low, high = 0, 1000
-    for node, index in graph.users(value):
-        if node.op.name == "embedding":
-            high = min(high, node.resolved.count)
-        elif node.ports[index] == "lengths":
-            low, high = 1, min(high, _steps(node, sizes) + 1)
-        elif node.op.name in _MOVES:
-            for out in node.outputs:
-                inner_low, inner_high = _range(graph, out, sizes)
-                low, high = max(low, inner_low), min(high, inner_high)
+    moved, left = {value}, [value]
+    while left:
+        for node, index in graph.users(left.pop()):
+            if node.op.name == "embedding":
+                high = min(high, node.resolved.count)
+            elif node.ports[index] == "lengths":
+                low, high = 1, min(high, _steps(node, sizes) + 1)
+            elif node.op.name in _MOVES:
+                left += [out for out in node.outputs if out not in moved]
+                moved.update(node.outputs)
     return low, max(high, low + 1)
 
 

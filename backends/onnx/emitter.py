@@ -8,7 +8,7 @@ number is added.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, final
 
@@ -32,11 +32,12 @@ class Names:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        self._numbers: dict[str, Iterator[int]] = {}
 
     def fresh(self, wanted: str) -> str:
         """`wanted`, or it with the first number that makes it new."""
         name = wanted
-        numbers = count(2)
+        numbers = self._numbers.setdefault(wanted, count(2))
         while name in self._taken:
             name = f"{wanted}.{next(numbers)}"
         self._taken.add(name)

@@ -56,6 +56,16 @@ def _contents(
     return [(data, _pages(model)), (path, [slim.SerializeToString()])]
 
 
+def in_memory(model: onnx.ModelProto) -> bytes:
+    """A model as one message; `DiagnosticError` where that cannot hold it."""
+    if size_of(model) > LARGEST:
+        raise fail(
+            "too-large", "a model of 2 GB or more runs from a file alone",
+            help="`xgraph compile --to onnx`, and run what that writes",
+        )  # fmt: skip
+    return model.SerializeToString()
+
+
 def size_of(model: onnx.ModelProto) -> int:
     """The bytes of its tensors."""
     return sum(map(_length, model.graph.initializer))

@@ -65,7 +65,11 @@ def linear(site: Site) -> str:
 
 @rule("embedding")
 def embedding(site: Site) -> str:
-    return site.op("Gather", *site.params(), site.x, axis=0)
+    """Of numbers below 0, which `Gather` would count from the end, it finds as little as of those
+    above the last."""
+    none = site.ints([site.attrs.count])
+    rows = site.op("Where", site.op("Less", site.x, site.ints([0])), none, site.x)
+    return site.op("Gather", *site.params(), rows, axis=0)
 
 
 @rule("parameter")

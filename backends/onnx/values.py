@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import reduce as fold
 from math import inf, sqrt
+from string import ascii_letters
 from typing import Any
 
 from xgraph.backends.onnx.registry import Rule, rule
@@ -99,7 +100,7 @@ def scale(site: Site) -> str:
 def einsum(site: Site) -> str:
     """The equation with a letter of its own for the batch."""
     equation = site.attrs.equation
-    batch = next(c for c in "nzyxwvutsrqponmlkjihgfedcba" if c not in equation)
+    batch = next(c for c in f"n{ascii_letters[::-1]}" if c not in equation)
     inputs, _, result = equation.partition("->")
     inputs = ",".join(batch + letters for letters in inputs.split(","))
     return site.op("Einsum", *site.inputs, equation=f"{inputs}->{batch}{result}")

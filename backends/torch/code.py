@@ -166,13 +166,13 @@ def _joined(first: tuple[str, ...], then: tuple[str, ...]) -> tuple[str, ...] | 
     """One index for two, where the second takes no part of an axis that the first did."""
     if any(":" not in entry for entry in first):
         return None
-    size = max(len(first), len(then))
-    first += (":",) * (size - len(first))
-    then += (":",) * (size - len(then))
-    pairs = list(zip(first, then, strict=True))
-    if any(a != ":" and b != ":" for a, b in pairs):
-        return None
-    return tuple(b if a == ":" else a for a, b in pairs)
+    left, joined = list(first), list[str]()
+    for entry in then:
+        before = left.pop(0) if left and entry != "None" else ":"  # None is no axis of the first
+        if before != ":" and entry != ":":
+            return None
+        joined.append(entry if before == ":" else before)
+    return (*joined, *left)
 
 
 def literal(value: object) -> str:

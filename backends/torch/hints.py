@@ -6,6 +6,7 @@ what is read later goes by the label of its step, and what only the next step re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import final
 
@@ -71,6 +72,14 @@ class Hints:
             for value in plan.operands(item):
                 self._readers.setdefault(value, []).append(item)
         self._is_top = driver.group.parent is None
+        self._outputs: dict[Value, int] = {}
+        for place, value in enumerate(driver.outputs):
+            self._outputs.setdefault(value, place)
+        self._names = list(plan.tree.graph.outputs)
+        self._parts: dict[
+            Group, tuple[dict[Value, int], list[str | None], Counter[str | None]]
+        ] = {}
+        """Of the results of a group: where they are in their order, and the written parts."""
         holders = (self._holders(item) for item in driver.items)
         arrays = {held[0] for held in holders if len(held) > 1 and held[0].is_array}
         self._one_array = len(arrays) == 1
@@ -96,24 +105,29 @@ class Hints:
 
     def _result(self, value: Value) -> str | None:
         """The name of one of several outputs, or of an output of the network."""
-        outputs = self._driver.outputs
-        if value not in outputs:
+        place = self._outputs.get(value)
+        if place is None:
             return None
         if self._is_top:
-            return list(self._plan.tree.graph.outputs)[outputs.index(value)]
-        if len(outputs) == 1:
+            return self._names[place]
+        if len(self._driver.outputs) == 1:
             return None
-        return self._label(self._maker[value]) or f"y{outputs.index(value)}"
+        return self._label(self._maker[value]) or f"y{place}"
 
     def _part(self, group: Group, value: Value) -> str:
         """The name of one of several results of a group."""
-        results = self._plan.results(group)
-        places = [written_part(result.node, len(group.path)) for result in results]
-        place = places[results.index(value)]
-        if place and places.count(place) == 1:
-            return f"{group.title}_{place}"
+        if group not in self._parts:
+            results = self._plan.results(group)
+            written = [written_part(result.node, len(group.path)) for result in results]
+            order = {result: place for place, result in enumerate(results)}
+            self._parts[group] = order, written, Counter(written)
+        order, written, counts = self._parts[group]
+        place = order[value]
+        part = written[place]
+        if part and counts[part] == 1:
+            return f"{group.title}_{part}"
         mark = "_" if group.title[-1].isdigit() else ""
-        return f"{group.title}{mark}{results.index(value)}"
+        return f"{group.title}{mark}{place}"
 
     def _origin(self, value: Value) -> str | None:
         """The name of the step that a value comes from by unnamed ones, each read once."""

@@ -13,7 +13,7 @@ from xgraph.backends.torch.code import literal
 from xgraph.backends.torch.variables import Variables
 from xgraph.diagnostics import InternalError
 from xgraph.ir.graph import Value
-from xgraph.ir.types import Atom, Dim, Expr, axis_name, divide, symbol
+from xgraph.ir.types import Atom, Dim, Expr, axis_name, constant, divide, symbol
 
 
 @final
@@ -53,15 +53,19 @@ class Sizes:
             self.given.append((name, dim))
 
     def _find(self, dim: Expr) -> str | None:
-        """Where an argument shows `dim`, or a multiple of it."""
+        """Where an argument shows `dim`, or a multiple of it plus a number."""
         shown = list(self._shown())
         for text, size in shown:
             if size == dim:
                 return text
         for text, size in shown:
-            times = divide(size, dim)
-            if axis_name(dim) and isinstance(times, int):
-                return f"{text} // {times}"
+            more = constant(size)
+            times = divide(size - more, dim)
+            if axis_name(dim) and isinstance(times, int) and times:
+                less = f"{text} {'-' if more > 0 else '+'} {abs(more)}" if more else text
+                if times == 1:
+                    return less
+                return f"({less}) // {times}" if more else f"{less} // {times}"
         return None
 
     def _shown(self) -> Iterator[tuple[str, Dim]]:

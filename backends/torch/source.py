@@ -91,7 +91,7 @@ class _Text:
             name = "forward"
             if made is self._top and CHUNK in self._graph.meta:
                 lines += ["", *self._chunks(made, forward, int(self._graph.meta[CHUNK]))]
-                name = "run"
+                name = "_run"
             lines += ["", *self._signature(made, forward, name), *forward.lines]
         return lines
 
@@ -104,7 +104,7 @@ class _Text:
             *self._signature(made, forward, "forward"),
             f"        # {size} samples at a time: what layers hand on stays in the cache.",
         ]
-        doc = Bracket("[", (f"self.run({given})", f"for {given} in {each}"), "]", separator=" ")
+        doc = Bracket("[", (f"self._run({given})", f"for {given} in {each}"), "]", separator=" ")
         lines += layout(doc, 8, "chunks = ")
         if len(self._graph.outputs) > 1:
             joined = "Outputs(*map(torch.cat, zip(*chunks, strict=True)))"

@@ -143,7 +143,7 @@ def _ours_onnx(
     case: Case, *, captured: bool = False, tf32: bool = False, half: Half | None = None
 ) -> Made:
     """`captured`: as a CUDA graph."""
-    from xgraph.backends.onnx import to_onnx
+    from xgraph.backends.onnx import in_memory, to_onnx
     from xgraph.precision import reduced
     from xgraph.runtime import Session
 
@@ -154,7 +154,7 @@ def _ours_onnx(
         worst = max((error.relative for error in less.errors), default=None)
         model, note = less.model, "" if worst is None else f"off by {worst:.0e}"
     session = Session(
-        model.SerializeToString(), device=case.device, tf32=tf32,
+        in_memory(model), device=case.device, tf32=tf32,
         buckets=[case.batch] if captured else [],
     )  # fmt: skip
     return Made(session.prepared(case.inputs), note)

@@ -140,6 +140,11 @@ def symbol(name: str) -> Expr:
     return Expr((((name,), 1),))
 
 
+def constant(dim: Dim) -> int:
+    """What is left of a size where all symbols are 0."""
+    return _terms(dim).get((), 0)
+
+
 def divide(dim: Dim, divisor: Dim) -> Dim | None:
     """`dim / divisor` where that is exact for every value of the symbols, else None."""
     if isinstance(divisor, Expr):

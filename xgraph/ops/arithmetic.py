@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from string import ascii_letters
 from typing import Any
 
 from xgraph.ir.attrs import Attrs, AttrValue, AxisRef, Real, Text
@@ -135,6 +136,12 @@ def _resolve_einsum(types: Types, a: Attrs) -> dict[str, AttrValue]:
     if not _EINSUM.fullmatch(equation):
         raise Fault(
             f"`{a.equation}` is not an equation such as `ij,jk->ik`",
+            id="bad-attribute",
+            attr="equation",
+        )
+    if set(ascii_letters) <= set(equation):
+        raise Fault(
+            "an equation of all 52 letters leaves none for the batch",
             id="bad-attribute",
             attr="equation",
         )

@@ -101,7 +101,7 @@ def _expand_attention(b: Any, x: Any, a: Attrs) -> Any:
         factor=size**-0.5,
     )
     if lengths is not None:
-        scores = b("mask", scores, lengths, axis=2, value=-1e9)
+        scores = b("mask", scores, lengths, axis=2, value=-3e4)  # within fp16
     mixed = b("matmul", b("softmax", scores, axis=-1), heads(memory, "value", [1, 0, 2]))
     steps = b.type(query).features[0]
     joined = b("reshape", b("transpose", mixed, order=[1, 0, 2]), shape=(steps, width))

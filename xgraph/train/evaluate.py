@@ -107,11 +107,11 @@ def runner(
     low = driver.tensor_graph(graph)
     arrays = driver.initial_weights(low, dict(weights))
     if backend == "onnx":
-        from xgraph.backends.onnx import to_onnx
+        from xgraph.backends.onnx import in_memory, to_onnx
         from xgraph.runtime import Session
 
         driver.require("onnx")
-        session = Session(to_onnx(low, arrays).SerializeToString())
+        session = Session(in_memory(to_onnx(low, arrays)))
         return lambda inputs: dict(session.run(dict(inputs)))
     return _module(low, arrays)
 

@@ -37,11 +37,11 @@ def prepared(
         module = to_module(low, weights).eval()
         tensors = [torch.from_numpy(inputs[name]) for name in low.inputs]
         return in_torch(frozen(module, tensors) if target == "inductor" else module, tensors)
-    from xgraph.backends.onnx import to_onnx
+    from xgraph.backends.onnx import in_memory, to_onnx
     from xgraph.runtime import Device, Session
 
     device: Device = "cuda" if target == "cuda" else "cpu"
-    return Session(to_onnx(low, weights).SerializeToString(), device=device).prepared(inputs)
+    return Session(in_memory(to_onnx(low, weights)), device=device).prepared(inputs)
 
 
 def in_torch(module: Callable[..., Any], tensors: list[torch.Tensor]) -> Run:
