@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, final
 
 from xgraph.diagnostics import did_you_mean, fail
@@ -38,7 +40,8 @@ class Insert(Pass):
     )
 
     def apply(self, graph: Graph) -> Graph:
-        made = redeclared(graph, lambda document: self.edited(document, graph), self.name)
+        edit = partial(self.edited, graph=graph)
+        made = redeclared(graph, edit, self.name, renumbered(graph, self.at, self.layers))
         if len(made.live()) == len(graph.live()):
             raise fail(
                 "no-effect", f"nothing flows on from `{self.at}` to what follows it",
@@ -100,6 +103,25 @@ class Insert(Pass):
             )
             near = f"`at={named(owner)}.{root(label)}`, or write them into the body or block there"
         raise fail("unknown-place", told, span=span, help=near)
+
+
+def renumbered(graph: Graph, at: str, layers: str) -> list[str]:
+    """The layers behind a label that would get other numbers if these came there: they are to keep
+    their names, by which weights are known."""
+    owner, _, label = at.partition(".")
+    owner = owner.removesuffix("[*]")
+    stages = _joined(expression(layers, "layers"), t.Chain(stages=(), span=SYNTHETIC)).stages
+    functions = [stage.function if isinstance(stage, t.Call) else stage for stage in stages]
+    kinds = {function.name for function in functions if isinstance(function, t.Name)}
+    pattern = re.compile(rf"{re.escape(owner)}(\.\d+)?\.{re.escape(label)}")
+    places = [address for address in graph.points if pattern.fullmatch(address)]
+    ids = {a.rpartition(".")[0]: graph.own(graph.points[a]).node.id for a in places}
+    return [
+        node.address
+        for node in graph.nodes()
+        for holder, _, name in [node.address.rpartition(".")]
+        if node.id > ids.get(holder, node.id) and name.rstrip("0123456789") in kinds
+    ]
 
 
 def _joined(chain: t.Expression, more: t.Expression) -> t.Chain:

@@ -35,6 +35,11 @@ _LAYER_BY_LAYER = ("bn", "dropout", "scale", "layernorm", "identity")
 def only(graph: Graph, net: str | None) -> str:
     found = superlayers(graph, net)
     if len(found) == 1:
+        if found[0].rpartition(".")[0]:
+            raise fail(
+                "unfit-network", f"`{written(found[0])}` is one of an array, which has one body",
+                origin=graph.name, help="`xsertion` takes a super-layer of its own",
+            )  # fmt: skip
         return found[0]
     raise fail(
         "unfit-network", f"`xsertion` takes one joint super-layer, and there are {len(found)}",

@@ -15,7 +15,7 @@ from typing import Literal, final
 from xgraph.build.names import written
 from xgraph.build.write import layer_text, value_text
 from xgraph.diagnostics import fail
-from xgraph.ir.graph import Graph
+from xgraph.ir.graph import Graph, Value
 from xgraph.ops import OPS
 from xgraph.passes.contract import Pass, option, register
 from xgraph.passes.places import Place, Places, aligned, superlayers
@@ -144,11 +144,16 @@ def _check_alike(row: Sequence[Place]) -> None:
 def _shared_input(graph: Graph, chosen: Sequence[str]) -> str:
     """The name of the one value that enters all streams."""
     values = {graph.own(graph.points[f"{a}.in"]) for a in chosen if f"{a}.in" in graph.points}
+    return _name_of(graph, values)
+
+
+def _name_of(graph: Graph, values: set[Value]) -> str:
+    """The name of a value on the top level, if these are one and it has one."""
     named = [a for a, v in graph.points.items() if "." not in a and "[" not in a and {v} == values]
     if named:
         return named[0]
     raise fail(
-        "unfit-network", "the streams do not begin with one value that has a name",
+        "unfit-network", "the streams do not read one value that has a name",
         origin="route{entry}",
         help="give them one (`let stem = ...`), or no router there: `entry=false`",
     )  # fmt: skip
@@ -166,9 +171,8 @@ def _sources(places: Places, row: Sequence[Place], starred: _Starred, labels: li
                 help="name the layer itself: `at=[c1, c3]`",
             )
     read = [place.value.node.inputs[0] for place in row]
-    own = {places.graph.own(value) for value in read}
-    if len(own) == 1:
-        return _shared_input(places.graph, [place.superlayer for place in row])
+    if len(set(read)) == 1:
+        return _name_of(places.graph, set(read))
     names = [places.name(p.superlayer, v) for v, p in zip(read, row, strict=True)]
     labels += names
     return starred.all(names)

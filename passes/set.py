@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import final
 
 from xgraph.build import read_settings
+from xgraph.build.names import written
 from xgraph.diagnostics import did_you_mean, fail
 from xgraph.ir.graph import Graph, Node
+from xgraph.ir.infer import infer_types
 from xgraph.ir.op import Fault
 from xgraph.passes.contract import Pass, option, register
 
@@ -39,6 +41,11 @@ class SetAttribute(Pass):
             return graph
         try:
             new.set_attrs(node, **{self.attribute: value})
+            if len(infer_types(node.op, node.input_types, node.attrs)) != len(node.outputs):
+                raise Fault(
+                    f"`{self.attribute}` tells how many values `{written(node.address)}` gives, and"
+                    " others read them: change the text", id="bad-attribute",
+                )  # fmt: skip
             new.infer()
         except Fault as fault:
             raise fail(fault.id, fault.message, span=node.span) from None

@@ -26,7 +26,7 @@ from xgraph.grammar import SYNTHETIC
 from xgraph.grammar import tree as t
 from xgraph.ir.graph import Graph
 from xgraph.passes.contract import Pass, option, register
-from xgraph.passes.insert import Insert
+from xgraph.passes.insert import Insert, renumbered
 from xgraph.passes.joint import (
     check_block,
     check_sums,
@@ -56,6 +56,8 @@ from xgraph.passes.redeclare import (
     with_declarations,
 )
 from xgraph.passes.widths import filters_of, lane_scale, parameters, scaled, width_at
+
+_NORM = "bn(eps = 0.001)"
 
 
 @register
@@ -155,12 +157,13 @@ class Lanes:
             return scaled
         new = declarations("\n".join(lines) + "\n", options.name)
         labels = [place.address for row in rows for place in row]
+        kept = [a for label in labels * options.normed for a in renumbered(scaled, label, _NORM)]
         try:
             return redeclared(
                 scaled,
                 lambda d: self._normed(with_declarations(d, new), labels, scaled),
                 options.name,
-                labels,
+                [*labels, *kept],
             )
         except DiagnosticError:
             places = block_ends(self.graph, self.net, self._at)
@@ -218,7 +221,16 @@ class Lanes:
                     f"`normed` needs places that are labels of the super-layer, not `{label}`",
                     origin="xsertion{normed}", help="label them, and name them: `at=[p1, p2]`",
                 )  # fmt: skip
-            document = Insert(at=label, layers="bn(eps = 0.001)").edited(document, graph)
+            net, _, place = label.partition(".")
+            body = next(body_of(d) for d in held(document, t.SuperLayer) if named(d) == net)
+            if any(mentions(statement, place) for statement in body.statements):
+                raise fail(
+                    "unfit-network",
+                    f"`normed` goes where all flows on, and `{label}` is read by name too",
+                    origin="xsertion{normed}",
+                    help="name it nowhere in the super-layer, or choose other places",
+                )  # fmt: skip
+            document = Insert(at=label, layers=_NORM).edited(document, graph)
         return document
 
     def declared(self, document: t.Document, chosen: Sequence[int]) -> t.Document:
@@ -242,7 +254,8 @@ class Lanes:
             new.append(_fusion(head, names, tail))
             joined = name(head)
         document = replaced(document, net, *new)
-        for fusion in held(document, t.Fusion):
+        # Behind a tail there is one stream, which what follows reads as before.
+        for fusion in held(document, t.Fusion) if tail is None else ():
             if fusion.arguments == (net.name,) and not mentions(fusion.body, "in"):
                 document = replaced(
                     document, fusion, _fusion(named(fusion) or "", names, body_of(fusion))

@@ -63,7 +63,8 @@ def in_memory(model: onnx.ModelProto) -> bytes:
             "too-large", "a model of 2 GB or more runs from a file alone",
             help="`xgraph compile --to onnx`, and run what that writes",
         )  # fmt: skip
-    return model.SerializeToString()
+    written: bytes = model.SerializeToString()
+    return written
 
 
 def size_of(model: onnx.ModelProto) -> int:

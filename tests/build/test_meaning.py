@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xgraph import lower, parse, run, unbuild
+from xgraph import apply, lower, parse, run, unbuild
+from xgraph.build.writer import Writer
+from xgraph.diagnostics import DiagnosticError
 from xgraph.ir.graph import Graph
+from xgraph.ir.verify import verify_or_raise
 
 HEAD = "network t\nmodality x: [2]\nmodality z: [2]\n"
 
@@ -196,3 +199,88 @@ output net
     graph = parse(text)
     assert [node.address for node in graph.nodes()][1:3] == ["net.conv2", "net.conv1"]
     assert unbuild(graph) == text
+
+
+# ------------------------------------------------------------------------------- names and words
+
+
+def repeated(i: str) -> str:
+    return f"repeat 2 as {i} {{ superlayer p[{i} .. {i}](x) {{ linear(2) }} }}\n"
+
+
+def test_the_variable_of_a_repeat_is_gone_behind_it() -> None:
+    with pytest.raises(DiagnosticError, match="`i`"):
+        parse(HEAD + repeated("i") + "output y = x -> linear(i)\n")
+
+
+def test_the_variable_of_a_repeat_is_a_new_name() -> None:
+    with pytest.raises(DiagnosticError, match="`x` is declared twice"):
+        parse(HEAD + repeated("x") + "output y = x\n")
+    text = HEAD + "param n = 5\n" + repeated("n") + "output y = x -> linear(n)\n"
+    assert str(parse(text).outputs["y"].type) == "f32[N, 5]"
+
+
+def test_two_repeats_may_have_one_variable() -> None:
+    twice = "repeat 2 as i { connect z -> s.p by add }\n"
+    text = f"{HEAD}superlayer s(x) {{ p: scale(1); scale(1) }}\n{twice}{twice}output y = s\n"
+    assert outputs(text, x=[1, 2], z=[1, 1])["y"] == [5, 6]
+
+
+CONSTANTS = """network n
+let w = normal(0.12345678)
+let many = constant(1234567)
+param eq = "ij,jk->ik"
+let equation = "ij,jk->ik"
+modality a: [2, 3]
+modality b: [3, 4]
+block unit(f) { linear(f, init = w, bias_init = many) }
+block mix(l, r, how = "ij,jk->ik") { einsum(l, r, equation = how) }
+superlayer s(a) { unit(8) -> unit(8) }
+output y = einsum(a, b, equation = equation)
+output z = mix(a, b, how = equation)
+output u = mix(a, b, how = eq)
+output v = s
+"""
+
+
+def test_constants_are_printed_as_they_are() -> None:
+    graph = parse(CONSTANTS)
+    printed = unbuild(apply(graph, "set{layer=s.unit2.linear1 attribute=bias value=false}"))
+    assert "0.12345678" in printed
+    assert "1234567" in printed
+    assert unbuild(parse(printed)) == printed
+    assert [str(v.type) for v in parse(printed).outputs.values()] == [
+        str(v.type) for v in graph.outputs.values()
+    ]
+
+
+@pytest.mark.parametrize("let", ["let h = act(x)", "let l = [act(x), x]\nlet h = l[0]"])
+def test_a_word_for_a_layer_makes_one_layer(let: str) -> None:
+    text = f"network n\nparam act = relu\nmodality x: [8]\n{let}\nsuperlayer s(h) {{ linear(4) }}\n"
+    graph = parse(f"{text}output s\n")
+    verify_or_raise(graph, "build")
+    assert [node.op.name for node in lower(graph).nodes()] == ["input", "relu", "linear"]
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_labels_in_a_repeat_of_one(depth: int) -> None:
+    text = f"{HEAD}superlayer net(x) {{ linear(3); repeat {depth} {{ linear1: linear(3) }} }}\n"
+    found = names(f"{text}output y = net\n")
+    assert len(set(found)) == len(found) == 2 + 2 * depth
+
+
+def test_what_is_numbered_anew_is_found_in_one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a layer was taken out, and all behind it would get the names of others."""
+    layers = "linear(4)\n" * 5 + "relu\n" + "linear(4)\n" * 5
+    graph = parse(f"network n\nmodality x: [4]\nsuperlayer s(x) {{\n{layers}}}\noutput s\n")
+    first = next(node for node in graph.nodes() if node.address == "s.linear1")
+    graph.replace_uses(first.output, first.inputs[0])
+    graph.prune()
+    rounds = []
+    plain = Writer.finish
+    monkeypatch.setattr(Writer, "finish", lambda *args: rounds.append(0) or plain(*args))
+    printed = unbuild(graph)
+    assert len(rounds) <= 4
+    assert "linear2: linear(4)" in printed
+    assert "relu1" not in printed
+    assert names(printed) == [name for name, _ in lower(graph).params()]

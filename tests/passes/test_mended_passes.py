@@ -386,3 +386,56 @@ def test_a_head_within_the_same_each_goes_into_the_paths() -> None:
     printed = xgraph.unbuild(made)
     assert "let c = video -> conv(4, 3) -> relu" in printed
     assert "fusion head(concat(path[*], axis = 1))" in printed
+
+
+def test_a_tail_has_the_fusion_behind_it() -> None:
+    body = "p1: conv(32, 3) -> maxpool(2); conv(32, 3) -> relu; conv(32, 3) -> relu; flatten"
+    rest = "fusion head(net) { dropout(0.5) -> linear(10) }\noutput logits = head"
+    made = xgraph.apply(joint(f"{body} -> linear(64) -> relu", rest), "xsertion")
+    assert str(made.outputs["logits"].type) == "f32[N, 10]"
+    assert "fusion head(tail)" in xgraph.unbuild(made)
+
+
+SHARED = """network n
+modality image: [3, 8, 8]
+modality hint: [3, 8, 8]
+superlayer path[2](image) { c1: conv(8, 3); g: hint -> conv(8, 3); add(c1, g) }
+output y = mean(path[*])
+"""
+
+
+def test_a_cross_prediction_reads_what_the_layers_read() -> None:
+    printed = xgraph.unbuild(xgraph.apply(SHARED, "route{kind=cp at=g}"))
+    assert "route cp hint -> path[*].g via conv(8, 3)" in printed
+    text = network("c1: conv(8, 3) -> relu\nc2: conv(8, 3)")
+    made = xgraph.apply(text, "multipath,route{at=c2},route{kind=cp at=c1.conv1}")
+    assert "route cp path[*].in -> path[*].c1.conv1" in xgraph.unbuild(made)
+
+
+def test_normed_places_are_read_by_all_that_follows() -> None:
+    body = "p1: conv(32, 3) -> maxpool(2)\na: conv(32, 3) -> relu\nconcat(p1, a) -> conv(32, 3)"
+    assert refused(joint(body), "xsertion{at=p1 normed=true}") == "unfit-network"
+
+
+@pytest.mark.parametrize("at", ["net.p1", "net.p2"])
+def test_what_is_inserted_leaves_others_their_names(at: str) -> None:
+    text = network("p1: conv(8, 3)\nconv(8, 3) -> bn -> relu\np2: conv(8, 3)\nbn -> relu")
+    before = dict(lower(xgraph.parse(text)).params())
+    made = dict(lower(xgraph.apply(text, f'insert{{at={at} layers="bn -> conv(8, 3)"}}')).params())
+    assert before.items() <= made.items()
+    assert len(made) == len(before) + 7
+
+
+@pytest.mark.parametrize(
+    ("layer", "setting"),
+    [("net.split1", "attribute=parts value=4"), ("cc_net_c_other_c", "attribute=outputs value=3")],
+)
+def test_how_many_values_a_layer_gives_stays(layer: str, setting: str) -> None:
+    body = "c: conv(8, 3)\nsplit(2) -> add"
+    rest = "superlayer other(x) { c: conv(8, 3) }\nroute cc net.c, other.c\noutput y = net"
+    assert refused(network(body, rest), f"set{{layer={layer} {setting}}}") == "bad-attribute"
+
+
+def test_one_of_an_array_is_no_joint_super_layer() -> None:
+    text = joint("conv(32, 3) -> relu").replace("superlayer net(j)", "superlayer net[1](j)")
+    assert refused(text.replace("y = net", "y = net[0]"), "xsertion") == "unfit-network"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, final
 
+from xgraph.build.binding import check_free
 from xgraph.build.connections import connect, route
 from xgraph.build.expressions import constant, evaluate, integer, sources, truth
 from xgraph.build.flow import body, chain, chain_alone, claim, holds_layers, register
@@ -371,11 +372,15 @@ class Declarer:
 
     def _repeat(self, tree: t.RepeatDecl, ctx: Context) -> None:
         limit = self.state.limits.repeat
+        if tree.variable is not None:
+            check_free(tree.variable, ctx)
         for number in range(integer(tree.count, ctx, 0, limit, "a repeat count")):
             self.state.step(tree.span)
             if tree.variable is not None:
                 ctx.env.set(tree.variable.name, number)
             self.read(tree.declarations, ctx)
+            if tree.variable is not None:
+                ctx.env.drop(tree.variable.name)
 
 
 def _declared(declarations: Iterable[t.Declaration]) -> Iterator[t.Name]:

@@ -71,7 +71,10 @@ def holds_layers(tree: t.Tree, ctx: Context) -> bool:
 def _makes_layers(tree: t.Tree, ctx: Context) -> bool:
     if isinstance(tree, t.Call) and isinstance(tree.function, t.Name):
         word = tree.function.name
-        return word in OPS or isinstance(ctx.env.get(word), BlockDef)
+        found = ctx.env.get(word)
+        if isinstance(found, Word):  # that stands for a layer or block
+            word, found = str(found), ctx.env.get(found)
+        return word in OPS or isinstance(found, BlockDef)
     return isinstance(tree, (t.Chain, t.Repeat))
 
 
@@ -312,6 +315,12 @@ def claim(tree: t.Body, ctx: Context) -> None:
         match statement:
             case t.Stage(label=t.Label(name=name)):
                 ctx.names.take(name.name)
+            case t.Stage(chain=t.Repeat() as repeated):  # once, or its labels are refused
+                claim(repeated.body, ctx)
+            case t.Stage(chain=t.Chain(stages=parts)):
+                for part in parts:
+                    if isinstance(part, t.Repeat):
+                        claim(part.body, ctx)
             case t.If(yes=yes, no=no):
                 claim(yes, ctx)
                 if no is not None:

@@ -163,6 +163,10 @@ class Env:
         if span is not None:
             self._spans[name] = span
 
+    def drop(self, name: str) -> None:
+        """Forget a name that is bound here."""
+        del self._names[name]
+
     def here(self, name: str) -> object | None:
         return self._names.get(name)
 

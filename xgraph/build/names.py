@@ -27,6 +27,11 @@ class Names:
         """Leave a name to a declaration further down: `unique` makes no such."""
         self._kept.add(name)
 
+    def put_back(self, base: str) -> None:
+        """Let the last `fresh` name of a base be the next one again."""
+        self._taken.remove(f"{base}{self._count[base]}")
+        self._count[base] -= 1
+
     def fresh(self, base: str) -> str:
         """The next free `base` with a number."""
         while True:

@@ -12,6 +12,7 @@ from xgraph.build.expressions import EVERY_WORD, Datum, constant, integer
 from xgraph.build.meta import read_network_meta
 from xgraph.build.model import BlockDef, Env, Flow, Point, Source
 from xgraph.build.state import Context, State
+from xgraph.build.write import value_text
 from xgraph.diagnostics import Label, did_you_mean
 from xgraph.grammar import tree as t
 from xgraph.grammar.format import format_tree
@@ -151,10 +152,8 @@ def _sort(value: object) -> str:
 
 
 def constant_text(value: Datum) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, tuple):
         return f"[{', '.join(map(constant_text, value))}]"
     if isinstance(value, (Expr, Axis)):
         return axis_name(value) or str(value)
-    return str(value)
+    return value_text(value)

@@ -73,6 +73,8 @@ def value_text(value: Any) -> str:
     if isinstance(value, Init):
         numbers = ", ".join(map(_real_text, value.args))
         return f"{value.name}({numbers})" if numbers else value.name
+    if isinstance(value, str) and not value.isidentifier():
+        return string_text(value)
     return repr(value) if isinstance(value, float) else str(value)
 
 

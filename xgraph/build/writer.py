@@ -118,6 +118,7 @@ class Writer:
         self._names = names
         self._aliases = {value: list(labels) for value, labels in (aliases or {}).items()}
         self._stack: list[Expr] = []
+        self._is_unlabelled = False
         self.statements: list[str] = []
         self._write_aliases(None)
         self._write_aliases(*self._flow)
@@ -147,8 +148,11 @@ class Writer:
         if made != item.address.rpartition(".")[2] and item.is_itself():
             if self._form != "body":
                 raise Renamed
+            # It takes its name, and leaves the number to the next: so one round finds all such.
             self._places.need(item.address)
-            raise Unlabelled
+            self._names.put_back(item.base)
+            self._names.take(item.address.rpartition(".")[2])
+            self._is_unlabelled = True
 
     def _taken(self, item: Item) -> tuple[list[_Slot], int]:
         """The inputs of an item, those that wait on top of the stack as chains, and how many
@@ -378,6 +382,8 @@ class Writer:
 
     def finish(self, results: Sequence[Value]) -> list[str]:
         """All statements; the last gives `results`."""
+        if self._is_unlabelled:
+            raise Unlabelled
         if self._stack:
             last = self._stack.pop()
             self._settle(len(self._stack))
