@@ -23,6 +23,7 @@ from xgraph.search.strategies.random import RandomSearch
 from xgraph.search.study import NAME, Trial
 from xgraph.search.workers import Processes
 from xgraph.space.space import Sample
+from xgraph.weights import initialise
 
 SMALL = Mfas(iterations=2, samples=6, sharing="shape")
 
@@ -114,6 +115,53 @@ def test_workers_change_nothing(whole: tuple[Search, list[Trial]], tmp_path: Pat
     assert told(trials) == told(whole[1])
     for one, other in zip(trials, whole[1], strict=True):
         assert same(made.trained(one), whole[0].trained(other))
+
+
+def test_what_workers_are_at_is_kept_when_it_stops(tmp_path: Path) -> None:
+    """And nothing more is begun."""
+    texts = [space().sample(number).text for number in range(16)]
+    pool = Processes(job(tmp_path), 2)
+    found = []
+    try:
+        for number, (outcome,) in pool.run([[Candidate(t, 0, {})] for t in texts], lambda: True):
+            found.append(number)
+            assert outcome.error is None
+    finally:
+        pool.close()
+    assert 1 <= len(found) < len(texts)
+    assert len(set(found)) == len(found)
+
+
+def test_the_yardstick_has_as_many_networks_as_were_evaluated(tmp_path: Path) -> None:
+    """Of a search that asks for some twice."""
+    made = search(tmp_path)
+    first = made.strategy("search", Mfas(iterations=2, samples=6))
+    beside = made.strategy("random", RandomSearch(samples=first.trials), beside="search")
+    trials = made.run([first, beside])
+    evaluated = [t for t in trials if t.phase == "search" and t.same_as is None]
+    assert len([t for t in trials if t.phase == "random"]) == len(evaluated) < first.trials
+
+
+TWINS = """network n
+modality image: [4]
+superlayer a(image) { linear(3) }
+superlayer b(image) { linear(3) }
+fusion f(%s) { linear(2) }
+output y = f
+"""
+
+
+def test_networks_that_take_other_weights_are_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = (xgraph.parse(TWINS % name) for name in "ab")
+    evaluator = search(tmp_path).evaluator
+    assert evaluator.key(a) == evaluator.key(b)
+    given = initialise(xgraph.lower(xgraph.parse(TWINS % "concat(a, b)")), 0)
+    digests = {name: str(array) for name, array in given.items()}
+    monkeypatch.setattr(evaluator, "given", given)
+    monkeypatch.setattr(evaluator, "_digests", digests)
+    assert evaluator.key(a) != evaluator.key(b)
 
 
 def test_one_network_is_evaluated_once(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from xgraph.build import MADE, build_source
 from xgraph.data.feed import Feed, Port, feed_of
 from xgraph.data.source import open_data
 from xgraph.diagnostics import Diagnostic, DiagnosticError, fail
+from xgraph.ir.canonical import canonical
 from xgraph.ir.graph import Graph
 from xgraph.recipe.model import Group, Recipe, Stage
 from xgraph.report import Cost, live_cost
@@ -87,6 +88,17 @@ class Evaluator:
     def runs_together(self) -> bool:
         """Whether candidates, if they are like the first, can be trained as one computation."""
         return self._alone is None
+
+    def key(self, graph: Graph) -> str:
+        """What a network is: two of one kind are two where they take other weights of those that
+        are given."""
+        taken = [
+            self._digests[address]
+            for address, _ in driver.tensor_graph(graph).params()
+            if address in self.given
+        ] if self.given else []  # fmt: skip
+        digest = canonical(graph)
+        return _digest_of(digest, *taken) if taken else digest
 
     def graph(self, text: str) -> Graph:
         return build_source(Source("<candidate>", text), dict(self.job.settings), limits=MADE)

@@ -99,7 +99,7 @@ class Opened:
                     samples=found[0].trials, sharing=self.about.strategy.sharing,
                     batch=self.about.strategy.batch,
                 )  # fmt: skip
-                found.append(search.strategy(RANDOM, equal))
+                found.append(search.strategy(RANDOM, equal, beside=SEARCH))
             found += [search.baseline(one) for one in self.beside]
         return found
 

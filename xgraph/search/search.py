@@ -25,7 +25,6 @@ from xgraph import driver
 from xgraph.build import MADE, build_source, unbuild
 from xgraph.diagnostics import DiagnosticError, fail
 from xgraph.files import make_folder, read_text, write_whole
-from xgraph.ir.canonical import canonical
 from xgraph.ir.graph import Graph
 from xgraph.report import Cost
 from xgraph.search.baselines import Baseline
@@ -106,6 +105,8 @@ class Phase:
     """A new generator of what to evaluate."""
     trials: int
     sharing: Sharing = "none"
+    beside: str | None = None
+    """Another phase: as many networks at most as that evaluated."""
 
 
 @final
@@ -146,11 +147,22 @@ class Search:
             self._keys.clear()
             for phase in phases:
                 told = f"seed {self._seed}, {phase.name}" if repeats > 1 else phase.name
-                self.observer.phase(told, phase.trials)
-                self._phase(phase)
+                most = self._most(phase)
+                self.observer.phase(told, phase.trials if most is None else min(phase.trials, most))
+                self._phase(phase, most)
         return [self._kept[number] for number in sorted(self._kept)]
 
-    def strategy(self, name: str, strategy: Strategy) -> Phase:
+    def _most(self, phase: Phase) -> int | None:
+        """The most trials of a phase."""
+        if phase.beside is None:
+            return self.limits.trials
+        return sum(
+            trial.phase == phase.beside and trial.same_as is None
+            for trial in self._kept.values()
+            if trial.search_seed == self._seed
+        )
+
+    def strategy(self, name: str, strategy: Strategy, beside: str | None = None) -> Phase:
         """A strategy as a phase, with draws of its own."""
 
         def asks() -> Any:
@@ -158,7 +170,8 @@ class Search:
             return strategy.search(self.space, rng, self._is_allowed)
 
         trials = strategy.trials(self.space)
-        return Phase(name, asks, min(trials, self.limits.trials or trials), strategy.sharing)
+        most = min(trials, self.limits.trials or trials)
+        return Phase(name, asks, most, strategy.sharing, beside)
 
     def baseline(self, baseline: Baseline) -> Phase:
         """One network beside the search."""
@@ -168,7 +181,7 @@ class Search:
 
         return Phase(baseline.name, asks, 1)
 
-    def _phase(self, phase: Phase) -> None:
+    def _phase(self, phase: Phase, most: int | None) -> None:
         bank: dict[str, Arrays] = {}
         asking, answers, done, seconds = phase.asks(), None, 0, 0.0
         while True:
@@ -176,15 +189,15 @@ class Search:
                 asks = next(asking) if answers is None else asking.send(answers)
             except StopIteration:
                 break
-            if self.limits.trials is not None:
-                asks = asks[: self.limits.trials - done]
+            if most is not None:
+                asks = asks[: most - done]
             trials = self._evaluated(phase, asks, bank)
             done += len(trials)
             seconds += sum(trial.seconds for trial in trials if trial.same_as is None)
             if phase.sharing != "none":
                 self._share(trials, bank, phase.sharing)
             spent = self.limits.seconds is not None and seconds >= self.limits.seconds
-            if spent or (self.limits.trials is not None and done >= self.limits.trials):
+            if spent or (most is not None and done >= most):
                 break
             answers = [None if trial.error else _outcome(trial) for trial in trials]
         if done == 0:
@@ -215,12 +228,14 @@ class Search:
                 )  # fmt: skip
         missing = [chunk for chunk in chunks if any(first + i not in self._kept for i in chunk)]
         given = [[self._candidate(phase, asks[i], keys[i], bank) for i in c] for c in missing]
-        for number, outcomes in self.workers.run(given):
+        if self.limits.timed or self.limits.latency is not None:
+            self._time(given)
+        for number, outcomes in self.workers.run(given, lambda: self.observer.stop):
             for i, candidate, outcome in zip(missing[number], given[number], outcomes, strict=True):
                 if first + i not in self._kept:
                     self._keep(first + i, phase, asks[i], keys[i], candidate, outcome)
-            if self.observer.stop:
-                raise Stopped
+        if missing and self.observer.stop:
+            raise Stopped
         for i in new:
             self._keys[keys[i]] = self._kept[first + i]
         for i, key in enumerate(keys):
@@ -238,9 +253,15 @@ class Search:
                 )  # fmt: skip
         return found
 
+    def _time(self, chunks: Sequence[Sequence[Candidate]]) -> None:
+        """Measure latencies while no worker is busy."""
+        for candidate in (each for chunk in chunks for each in chunk):
+            with suppress(DiagnosticError):  # it will be told of when it is evaluated
+                self.stopwatch.seconds(self.evaluator.graph(candidate.text))
+
     def _key(self, phase: Phase, ask: Ask | Baseline) -> str:
         try:
-            digest = canonical(self.evaluator.graph(_text(ask)))
+            digest = self.evaluator.key(self.evaluator.graph(_text(ask)))
         except DiagnosticError:  # it will be told of when it is evaluated
             digest = sha256(_text(ask).encode()).hexdigest()
         # With weights of others, a network is another one in another round.

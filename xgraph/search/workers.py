@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ _TRIES = 3
 
 
 class Workers(Protocol):
-    def run(self, chunks: Sequence[Chunk]) -> Done: ...
+    def run(self, chunks: Sequence[Chunk], stops: Callable[[], bool]) -> Done:
+        """Once `stops`, what is being evaluated is finished, and nothing more begun."""
 
     def close(self) -> None: ...
 
@@ -38,9 +40,11 @@ class Here:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
 
-    def run(self, chunks: Sequence[Chunk]) -> Done:
+    def run(self, chunks: Sequence[Chunk], stops: Callable[[], bool]) -> Done:
         for number, chunk in enumerate(chunks):
             yield number, self._evaluator.run(chunk)
+            if stops():
+                return
 
     def close(self) -> None: ...
 
@@ -85,7 +89,7 @@ class Processes:
     def _made(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(self._count, get_context("spawn"), _begin, (self._job,))
 
-    def run(self, chunks: Sequence[Chunk]) -> Done:
+    def run(self, chunks: Sequence[Chunk], stops: Callable[[], bool]) -> Done:
         tries = dict.fromkeys(range(len(chunks)), 0)
         running: dict[Future[list[Outcome]], int] = {}
         waiting = list(tries)
@@ -96,6 +100,8 @@ class Processes:
                 with _deaf():
                     running[self._pool.submit(_run, chunks[number])] = number
             ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            if stops():
+                running = {f: number for f, number in running.items() if not f.cancel()}
             lost = []
             for future in ended:
                 number = running.pop(future)
@@ -103,7 +109,7 @@ class Processes:
                     yield number, future.result()
                 except BrokenProcessPool:
                     lost.append(number)
-            if lost:
+            if lost and not stops():
                 lost += running.values()
                 running.clear()
                 self._pool.shutdown(wait=True, cancel_futures=True)
@@ -147,10 +153,17 @@ class Ray:
         actor = ray.remote(max_restarts=-1, max_task_retries=_TRIES)(Evaluator)
         self._actors = [actor.remote(job) for _ in range(count)]
 
-    def run(self, chunks: Sequence[Chunk]) -> Done:
+    def run(self, chunks: Sequence[Chunk], stops: Callable[[], bool]) -> Done:
         pool = self._ray.util.ActorPool(self._actors)
-        numbered = list(enumerate(chunks))
-        yield from pool.map_unordered(_numbered, numbered)
+        waiting, running = deque(enumerate(chunks)), 0
+        while waiting or running:
+            while waiting and running < len(self._actors) and not stops():
+                pool.submit(_numbered, waiting.popleft())
+                running += 1
+            if not running:
+                return
+            yield pool.get_next_unordered()
+            running -= 1
 
     def close(self) -> None:
         if self._own:
