@@ -65,3 +65,27 @@ def test_costs() -> None:
 
 def network(name: str, **settings: object) -> Graph:
     return xgraph.parse(ROOT / "examples" / f"{name}.xg", settings)
+
+
+def test_whether_a_router_reads_what_was_merged() -> None:
+    routed = BASE.replace("output", "route cc a.p, b.p\noutput")
+    first = routed.replace("connect a.p -> b.p by add via conv(4, 1)\n", "").replace(
+        "output", "connect a.p -> b.p by add via conv(4, 1)\noutput"
+    )
+    assert "~ router a.p, b.p" in changes(routed, first)
+
+
+FRAMES = """network n
+dim T = 8
+dim U = 8
+modality x: [T, U, 16]
+each T { superlayer s(x) { lstm(16) } }
+output y = s
+"""
+
+
+def test_what_runs_once_a_step() -> None:
+    """Along which axis, if along any."""
+    assert changes(FRAMES, FRAMES.replace("each T", "each U")) == ["~ superlayer s"]
+    merged = FRAMES.replace("lstm(16)", "linear(16)")
+    assert changes(merged, merged.replace("each T {", "").replace("} }", "}")) == ["~ superlayer s"]

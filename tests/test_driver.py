@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from refusals import refused
 
 import xgraph
 from xgraph import driver
+from xgraph.cli import main
 from xgraph.diagnostics import DiagnosticError, InternalError
 
 TEXT = """network n
@@ -228,3 +230,17 @@ class TestTensors:
     def test_a_module_is_not_its_weights(self) -> None:
         torch = pytest.importorskip("torch")
         assert refused(xgraph.load, TEXT, torch.nn.Linear(3, 4)).help == "give its `state_dict()`"
+
+
+def test_source_that_a_person_wrote_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it is named."""
+    monkeypatch.chdir(tmp_path)
+    Path("net.xg").write_text("network net\nmodality x: [4]\noutput y = x -> linear(2)\n")
+    Path("net.py").write_text("print('mine')\n")
+    command = ["compile", "net.xg", "--to", "torch"]
+    told = CliRunner().invoke(main, command)
+    assert (told.exit_code, "was not written by xgraph" in told.output) == (1, True)
+    assert Path("net.py").read_text() == "print('mine')\n"
+    for more in (["-o", "net.py"], []):
+        assert CliRunner().invoke(main, [*command, *more]).exit_code == 0
+    assert "class Net" in Path("net.py").read_text()

@@ -33,6 +33,9 @@ def claimed(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        # While it is held, so that who waits for it does not get a file that is gone.
+        if sys.platform != "win32":
+            path.unlink(missing_ok=True)
         lock.release()
         path.unlink(missing_ok=True)
 

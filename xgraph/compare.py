@@ -131,14 +131,16 @@ def _modalities(graph: Graph) -> _Facts:
 
 def _superlayers(graph: Graph) -> _Facts:
     return {
-        written(s.address): _Fact(f"({_read(graph, f'{s.address}.in')}){_with(s.meta)}", (s,))
+        written(s.address): _Fact(
+            f"({_read(graph, f'{s.address}.in')}){_with(s.meta)}{_steps(s)}", (s,)
+        )
         for s in _of(graph, scopes.SuperLayer)
     }
 
 
 def _fusions(graph: Graph) -> _Facts:
     return {
-        s.address: _Fact(f"({_read(graph, f'{s.address}.in')}){_with(s.meta)}", (s,))
+        s.address: _Fact(f"({_read(graph, f'{s.address}.in')}){_with(s.meta)}{_steps(s)}", (s,))
         for s in _of(graph, scopes.Fusion)
     }
 
@@ -150,6 +152,7 @@ def _connections(graph: Graph) -> _Facts:
         layers = " -> ".join(_staged(graph, n) for n in held.get(scope, []) if not n.rebinds)
         name = f"{written(scope.source)} -> {', '.join(map(written, scope.targets))}"
         text = f"by {scope.by}{_with(scope.meta)}" + (f" via {layers}" if layers else "")
+        text += _steps(scope)
         found[_unused(name, found)] = _Fact(text, (scope,))
     return found
 
@@ -184,7 +187,10 @@ def _routers(graph: Graph) -> _Facts:
         (node,) = (n for n in held[scope] if n.rebinds)
         sources, targets = (", ".join(map(written, p)) for p in (scope.sources, scope.targets))
         name = sources if sources == targets else f"{sources} -> {targets}"
-        found[_unused(name, found)] = _Fact(f"{node.op.name}{router_text(node)}", (node,))
+        merged = [v.node.scope.address for v in node.inputs if v.node.rebinds and v.node.scope]
+        behind = f" behind {', '.join(merged)}" if merged else ""
+        text = f"{node.op.name}{router_text(node)}{behind}{_steps(scope)}"
+        found[_unused(name, found)] = _Fact(text, (node,))
     return found
 
 
@@ -249,7 +255,8 @@ def _layers(graph: Graph, common: Iterable[str]) -> _Facts:
         hooked = _stands_in(node, scopes.Connect, scopes.Route) or node in ends
         head = owner(node.address)
         if not hidden and not hooked and (head in shown or head not in bodied):
-            found[written(node.address)] = _Fact(_applied(graph, node), (node,))
+            text = _applied(graph, node) + ("" if head in bodied else _steps(node.scope))
+            found[written(node.address)] = _Fact(text, (node,))
     return found
 
 
@@ -288,6 +295,12 @@ def _held(graph: Graph) -> dict[Scope, list[Node]]:
         for scope in node.scope.chain() if node.scope else ():
             found.setdefault(scope, []).append(node)
     return found
+
+
+def _steps(scope: Scope | None) -> str:
+    """Of which axes it runs for each step."""
+    chain = scope.chain() if scope else ()
+    return "".join(f", each {held.axis}" for held in chain if isinstance(held, scopes.Each))
 
 
 def _with(meta: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -183,6 +184,7 @@ def optimized(
     return run_passes(low, told, observe, found)
 
 
+_GENERATED = re.compile(rb"# Network `.*`, written by xgraph ")
 _EXTRAS = {
     "torch": "torch", "onnx": "onnx", "onnxruntime": "gpu", "onnxscript": "bench", "PIL": "images",
     "py_mini_racer": "draw", "resvg_py": "draw", "jinja2": "draw", "matplotlib": "draw",
@@ -337,6 +339,16 @@ def _write_torch(
         weight_files.save(beside, arrays, _said_of(weights) | optimized)
     write_whole(path, source)
     return Compiled((path,) if stays else (path, beside))
+
+
+def check_generated(path: Path) -> None:
+    """`DiagnosticError` for a Python file that a person wrote."""
+    if not path.is_file() or _GENERATED.match(path.read_bytes()[:4096]):
+        return
+    raise fail(
+        "would-overwrite", "this file was not written by xgraph", origin=str(path),
+        help="`-o FILE` writes to another one, or says that it is to be this one",
+    )  # fmt: skip
 
 
 def _stays(beside: Path, arrays: Arrays, weights: Weights | None, passes: str) -> bool:

@@ -98,3 +98,11 @@ def test_mistakes(tmp_path: Path) -> None:
     text = SPACE.replace("globalavgpool", "globalavgpol")
     assert refused(draw, text, tmp_path / "s.svg").id == "unknown-op"
     assert not (tmp_path / "s.svg").exists()
+
+
+def test_limits_are_those_that_are_given(tmp_path: Path) -> None:
+    path = tmp_path / "space.xg"
+    path.write_text("network n\nmodality x: [4]\noutput y = x -> linear(choice(2, 3)) -> relu\n")
+    for limit, code in (("1", 1), ("9", 0)):
+        command = ["draw", str(path), "-o", str(tmp_path / "n.svg"), "--limit", f"nodes={limit}"]
+        assert CliRunner().invoke(main, command).exit_code == code

@@ -79,9 +79,11 @@ def test_many_lanes_come_in_runs() -> None:
 
 
 def test_many_layers_come_in_runs() -> None:
-    layers = " -> ".join(["relu"] * (MOST * MOST + 5))
+    layers = " -> ".join(["linear(4)"] * (MOST * MOST + 5))
     found = drawn(f"network n\nmodality a: [4]\nsuperlayer p(a) {{ {layers} }}\noutput y = p\n")
     (lane,) = (box for box in found.boxes if box.kind == "superlayer")
     assert all(len(box.boxes) <= MOST for box in lane.walk())
     assert sum(box.kind == "layer" for box in lane.walk()) == MOST * MOST + 5
+    whole = sum(box.macs for box in lane.walk() if box.kind == "layer")
+    assert sum(box.macs for box in lane.boxes) == whole > 0
     assert all(box.kind == "run" for box in lane.boxes)

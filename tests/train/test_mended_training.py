@@ -318,3 +318,56 @@ def test_the_rate_is_that_of_the_epoch(tmp_path: Path) -> None:
     made = plan(xgraph.parse(FLAT), data, read_recipe(None, told))
     history = fit(made, initialise(xgraph.lower(made.graph))).history
     assert [record["lr"] for record in history] == pytest.approx([1e-3, 1e-4])
+
+
+def test_results_of_another_cross_validation(tmp_path: Path) -> None:
+    folder(tmp_path / "d", train=rows(20))
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.xg").write_text(FLAT)
+    given = ("--data", str(tmp_path / "d"), "--folds", "2", "--override", "epochs=1")
+    out = tmp_path / "out"
+    assert xgraph_("crossval", str(tmp_path / "a.xg"), *given, "-o", str(out))[0] == 0
+    before = (out / "results.json").read_bytes()
+    assert xgraph_("crossval", str(tmp_path / "a.xg"), *given, "-o", str(out))[0] == 0
+    code, text = xgraph_("crossval", str(tmp_path / "b.xg"), *given, "-o", str(out))
+    assert (code, "error[would-overwrite]" in text) == (1, True)
+    assert (out / "results.json").read_bytes() == before
+    with claimed(out):
+        assert (
+            "error[busy]" in xgraph_("crossval", str(tmp_path / "a.xg"), *given, "-o", str(out))[1]
+        )
+
+
+def test_a_name_that_nothing_is_written_to_is_told_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder(tmp_path / "d", train=rows(40), test=rows(8, seed=1))
+    Path("n.xg").write_text(FLAT)
+    assert xgraph_("train", "n.xg", "--data", "d", "--epochs", "1", "-o", "run")[0] == 0
+    monkeypatch.setattr("xgraph.train.evaluate.evaluate", lambda *_, **__: 1 / 0)
+    code, text = xgraph_(
+        "eval", "n.xg", "--weights", "run/weights.safetensors", "--data", "d", "-o", "scores.txt"
+    )
+    assert (code, "error[unknown-target]" in text) == (1, True)
+
+
+def test_a_training_that_another_finished_in_the_meantime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder(tmp_path / "d", train=rows(40))
+    Path("n.xg").write_text(FLAT)
+    assert xgraph_("train", "n.xg", "--data", "d", "--epochs", "1", "-o", "run")[0] == 0
+    about = json.loads(Path("run/run.json").read_text())
+    before = Path("run/metrics.csv").read_bytes()
+
+    def slow(text: str) -> Any:
+        Path("run/run.json").write_text(json.dumps({**about, "finished": True}))
+        return open_data(text)
+
+    Path("run/run.json").write_text(json.dumps({**about, "finished": False}))
+    monkeypatch.setattr("xgraph.train.run.open_data", slow)
+    code, text = xgraph_("train", "--resume", "-o", "run")
+    assert (code, "error[finished]" in text) == (1, True)
+    assert Path("run/metrics.csv").read_bytes() == before

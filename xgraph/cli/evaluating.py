@@ -64,29 +64,28 @@ def eval_(
     Example: xgraph eval net.xg --weights runs/a/weights.safetensors --data digits/
     """
     needs_training()
-    from xgraph.files import named, write_whole
+    from xgraph.files import keep, named, write_whole
     from xgraph.train.evaluate import evaluate
     from xgraph.train.report import evaluation_page
 
     graph = read_graph(file, settings, limits)
-    arrays, made, feed, held = ready(graph, weights, data, recipe, overrides, split)
-    found = evaluate(graph, arrays, feed, held, backend=backend, predict=made.predict)
-    text = json.dumps(found.to_json(), indent=2)
-    if out is not None:
-        path = named(out, "output")
-        from xgraph.files import keep
-
+    path = None if out is None else named(out, "output")
+    if path is not None:
         keep(path, [weights, *graph.files, *data_files(str(data), recipe)])
         if path.suffix.lower() not in (".html", ".json"):
             raise fail(
                 "unknown-target", "what is measured is written as .html or .json", origin=out,
                 help="end the name of the file so",
             )  # fmt: skip
+    arrays, made, feed, held = ready(graph, weights, data, recipe, overrides, split)
+    found = evaluate(graph, arrays, feed, held, backend=backend, predict=made.predict)
+    text = json.dumps(found.to_json(), indent=2)
+    click.echo(text if as_json else told_of(found, backend=backend, long=True))
+    if path is not None:
         page = path.suffix.lower() == ".html"
         about = {"network": file, "weights": weights, "data": data, "through": backend}
         whole = evaluation_page(graph.name, about, found.to_json()) if page else text + "\n"
         write_whole(path, whole.encode(errors="replace"))
-    click.echo(text if as_json else told_of(found, backend=backend, long=True))
 
 
 def told_of(found: Evaluation, *, backend: str = "torch", long: bool = False) -> str:
@@ -146,9 +145,10 @@ def crossval(
     Example: xgraph crossval a.xg --against b.xg --data digits/ -o folds
     """
     needs_training()
+    from xgraph.claim import claimed
     from xgraph.data import open_data
     from xgraph.files import named, write_whole
-    from xgraph.train.crossval import cross_validate
+    from xgraph.train.crossval import RESULTS, cross_validate
 
     if data is None:
         raise click.UsageError("give --data")
@@ -161,12 +161,14 @@ def crossval(
     def told(name: str, fold: int, score: float) -> None:
         click.echo(f"fold {fold}  {name}  {score:.4f}", err=as_json)
 
-    found = cross_validate(
-        networks, open_data(data), recipe_of(recipe, overrides), folder, count=folds,
-        group=leave_out, told=told,
-    )  # fmt: skip
-    summary = found.summary()
-    write_whole(folder / "results.json", json.dumps(summary, indent=2) + "\n")
+    with claimed(folder):
+        found = cross_validate(
+            networks, open_data(data), recipe_of(recipe, overrides), folder, count=folds,
+            group=leave_out, told=told,
+        )  # fmt: skip
+        summary = found.summary()
+        kept = json.dumps({**summary, "digest": found.digest}, indent=2)
+        write_whole(folder / RESULTS, f"{kept}\n")
     click.echo(json.dumps(summary, indent=2) if as_json else _summary(summary))
 
 

@@ -240,6 +240,8 @@ def compile_(
     stem = graph.name if file == "-" else Path(file).stem
     suffix = driver.SUFFIX[cast(driver.Target, target)]
     path = Path(stem + suffix) if out is None else named(out, "output")
+    if out is None and target == "torch":
+        driver.check_generated(path)
     rows = calibration_of(graph, target, precision, max_error, data, weights, seed, path)
     compiled = driver.compile(
         graph, target, path, weights=weights, seed=seed, opset=opset, level=level,

@@ -54,7 +54,7 @@ def draw(
     path = Path(f"{network.name if file == '-' else Path(file).stem}.html")
     drawn = draw(
         network, path if out is None else named(out, "output"),
-        expand=expand, only=only, settings=given if space else None,
+        expand=expand, only=only, settings=given if space else None, limits=read_limits(limits),
     )  # fmt: skip
     click.echo(f"wrote {drawn.path}")
     if drawn.hidden:

@@ -93,7 +93,7 @@ def train(
     from xgraph.data import open_data
     from xgraph.files import named
     from xgraph.train.fit import make_fabric
-    from xgraph.train.run import resume_run, same_network, start_run
+    from xgraph.train.run import read_begun, resume_run, same_network, start_run
 
     folder = named(out, "output folder")
     count = int(devices) if devices.isdecimal() else devices
@@ -111,6 +111,7 @@ def train(
             fabric.launch()
             if fabric.global_rank == 0:
                 stack.enter_context(claimed(folder))
+                read_begun(folder)  # another may have finished it in the meantime
         else:
             if file is None or data is None:
                 raise click.UsageError("give the network and --data, or --resume")

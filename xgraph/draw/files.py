@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from xgraph.build import Limits
 from xgraph.compare import Difference
 from xgraph.diagnostics import DiagnosticError, fail
 from xgraph.draw import holes
@@ -36,6 +37,7 @@ def draw(
     expand: bool = False,
     only: str | None = None,
     settings: Settings | None = None,
+    limits: Limits | None = None,
 ) -> Drawn:
     """Draw a network, or a search space with its holes, as its super-layers in lanes, with
     connections and routers between: as a page (`.html`) or a picture (`.svg`, `.png`), by the name
@@ -47,17 +49,19 @@ def draw(
     path = _path(out)
     given = _read(network, settings)
     keep(path, given.files)
-    found = _sheet(given, settings)
+    found = _sheet(given, settings, limits)
     return _written(path, found if only is None else found.within(only), expand)
 
 
 def page_of(network: Network | Space) -> str:
     """The page of a network or a search space, as a text."""
-    return page(_sheet(_read(network, None), None))
+    return page(_sheet(_read(network, None)))
 
 
-def _sheet(given: Graph | Space, settings: Settings | None) -> Sheet:
-    return sheet(given) if isinstance(given, Graph) else holes.sheet(given, settings)
+def _sheet(
+    given: Graph | Space, settings: Settings | None = None, limits: Limits | None = None
+) -> Sheet:
+    return sheet(given) if isinstance(given, Graph) else holes.sheet(given, settings, limits)
 
 
 def _read(network: Network | Space, settings: Settings | None) -> Graph | Space:

@@ -13,7 +13,7 @@ from math import log10
 from textwrap import shorten, wrap
 from typing import TypeAlias, final
 
-from xgraph.build import build_document
+from xgraph.build import Limits, build_document
 from xgraph.build.names import written
 from xgraph.diagnostics import Report
 from xgraph.draw.scene import Box, Scene, Sheet, box_id, scene
@@ -32,12 +32,14 @@ _WIDE, _LINES = 36, 5
 _Part: TypeAlias = Node | Scope
 
 
-def sheet(space: Space, settings: Mapping[str, object] | None = None) -> Sheet:
+def sheet(
+    space: Space, settings: Mapping[str, object] | None = None, limits: Limits | None = None
+) -> Sheet:
     """A space; `DiagnosticError` for mistakes in the network that is drawn of it."""
     report = Report()
     pick = tuple(map(_pick, space.sites))
     document = space.filled(pick, in_place=True)
-    graph = build_document(document, settings, report=report)
+    graph = build_document(document, settings, report=report, limits=limits)
     report.raise_errors()
     drawn = _Holes(space, graph).scene()
     return Sheet(drawn.name, f"{space.size_text} networks", (drawn,))

@@ -237,6 +237,7 @@ def _in_runs(boxes: list[Box], within: str) -> list[Box]:
             run = Box(f"{within}:{first}", "run", f"{part[0].title} to {part[-1].title}")
             run.text, run.boxes = f"{len(part)} parts", part
             run.params = sum(each.params for each in part)
+            run.macs = sum((each.macs for each in part), 0)
             run.shape = part[-1].shape
             run.is_idle = all(each.is_idle for each in part)
             runs.append(run)

@@ -28,6 +28,9 @@ from xgraph.train.objective import ERRORS
 from xgraph.train.optim import check_patterns
 from xgraph.train.plan import prepared
 
+RESULTS = "results.json"
+"""What is told of all folds."""
+
 
 @final
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class CrossValidation:
     """By the name of the network: the kept weights on each fold's test rows."""
     best: dict[str, list[float]]
     """The best epoch's score on the rows held out to choose it, which XFlow reports."""
+    digest: str = ""
+    """Of what was trained on what."""
 
     def summary(self) -> dict[str, Any]:
         """Mean and deviation of each network, and the paired t-test of the first two."""
@@ -87,6 +92,7 @@ def cross_validate(
     first = next(iter(networks.values()))
     make_folder(out)
     digest = _digest(networks, recipe, split, count, group)
+    _done(out / RESULTS, digest)
     scores: dict[str, list[float]] = {name: [] for name in networks}
     best: dict[str, list[float]] = {name: [] for name in networks}
     metric = "accuracy"
@@ -109,7 +115,7 @@ def cross_validate(
             scores[name].append(done["score"])
             best[name].append(done["best"])
             told(name, number + 1, done["score"])
-    return CrossValidation(metric, scores, best)
+    return CrossValidation(metric, scores, best, digest)
 
 
 def _parts(
@@ -192,6 +198,6 @@ def _done(path: Path, digest: str) -> dict[str, Any] | None:
     except (ValueError, KeyError):
         pass
     raise fail(
-        "would-overwrite", "this fold is of another cross-validation", origin=str(path),
+        "would-overwrite", "this is of another cross-validation", origin=str(path),
         help="choose another folder",
     )  # fmt: skip

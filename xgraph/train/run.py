@@ -180,12 +180,7 @@ def start_run(
 def resume_run(folder: Path) -> Run:
     """The training of a folder, to be gone on with; `DiagnosticError` if it is finished, or its
     data is not what it was."""
-    about = read_run(folder)
-    if about["finished"]:
-        raise fail(
-            "finished", "this training is finished", origin=str(folder),
-            help=f"its weights are `{folder / 'weights.safetensors'}`",
-        )  # fmt: skip
+    about = read_begun(folder)
     texts = [read_text(folder / name).text for name in ("net.xg", "recipe.yaml")]
     if _texts(*texts) != about["texts"]:
         raise fail(
@@ -212,6 +207,17 @@ def resume_run(folder: Path) -> Run:
 def same_network(folder: Path, graph: Graph) -> bool:
     """Whether a folder's training is of this network."""
     return canonical(build_file(folder / "net.xg", limits=MADE)) == canonical(graph)
+
+
+def read_begun(folder: Path) -> dict[str, Any]:
+    """What `run.json` says; `DiagnosticError` where the training is finished."""
+    about = read_run(folder)
+    if about["finished"]:
+        raise fail(
+            "finished", "this training is finished", origin=str(folder),
+            help=f"its weights are `{folder / 'weights.safetensors'}`",
+        )  # fmt: skip
+    return about
 
 
 def read_run(folder: Path) -> dict[str, Any]:
