@@ -244,3 +244,55 @@ def test_source_that_a_person_wrote_stays(tmp_path: Path, monkeypatch: pytest.Mo
     for more in (["-o", "net.py"], []):
         assert CliRunner().invoke(main, [*command, *more]).exit_code == 0
     assert "class Net" in Path("net.py").read_text()
+
+
+SCALED = """network scaled
+modality a: [8]
+modality b: [8]
+fusion head(a, b) { mean -> linear(10) }
+output y = head
+"""
+
+
+def test_weights_of_an_optimised_network_that_has_the_same_layers(tmp_path: Path) -> None:
+    """Half as large, as the mean is a sum there."""
+    driver.compile(xgraph.parse(SCALED), "torch", tmp_path / "fast.py", optimize="1")
+    told = refused(
+        driver.initial_weights, driver.tensor_graph(xgraph.parse(SCALED)),
+        tmp_path / "fast.safetensors",
+    )  # fmt: skip
+    assert told.id == "optimized-weights"
+    plain = SCALED.replace("mean ->", "concat ->")
+    driver.compile(xgraph.parse(plain), "torch", tmp_path / "same.py", optimize="1")
+    low = driver.tensor_graph(xgraph.parse(plain))
+    assert (
+        driver.initial_weights(low, tmp_path / "same.safetensors").keys()
+        == dict(low.params()).keys()
+    )
+
+
+def test_a_network_without_inputs_in_fewer_bits(tmp_path: Path) -> None:
+    graph = xgraph.parse("network n\nlet p = parameter([4])\noutput p\n")
+    found = driver.compile(graph, "onnx", tmp_path / "n.onnx", precision="fp16")
+    assert found.reduced is not None
+
+
+TWICE = """network n
+dim T
+modality a: [2 * T, 8]
+modality b: [2 * T, 8]
+fusion f(a, b) { add }
+output y = f
+"""
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "told"),
+    [(1, 6, "which no `T` makes `2*T`"), (4, 6, "has size 6, and `2*T` is 4"), (6, 6, None)],
+)
+def test_sizes_that_tell_of_one_axis(a: int, b: int, told: str | None) -> None:
+    arrays = {"a": np.zeros((1, a, 8), "f4"), "b": np.zeros((1, b, 8), "f4")}
+    if told is None:
+        assert xgraph.run(xgraph.parse(TWICE), arrays)["y"].shape == (1, 6, 8)
+    else:
+        assert told in refused(xgraph.run, xgraph.parse(TWICE), arrays).message

@@ -26,7 +26,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from xgraph.build import unbuild
     from xgraph.diagnostics import Diagnostic, DiagnosticError
-    from xgraph.driver import Compiled, apply, compile, load, parse, run  # noqa: A004
+    from xgraph.driver import Compiled, apply, compile, load, optimized, parse, run  # noqa: A004
     from xgraph.ir.graph import Graph
     from xgraph.ir.op import Fault
     from xgraph.ops import OPS
@@ -48,6 +48,7 @@ __all__ = [
     "compile",
     "load",
     "lower",
+    "optimized",
     "parse",
     "run",
     "unbuild",
@@ -67,6 +68,7 @@ _HOMES = {
     "compile": "driver",
     "load": "driver",
     "lower": "passes",
+    "optimized": "driver",
     "parse": "driver",
     "run": "driver",
     "unbuild": "build",

@@ -125,20 +125,17 @@ def initial_weights(low: Graph, weights: Weights | None = None, seed: int = 0) -
     if isinstance(weights, (str, os.PathLike)):
         arrays = weight_files.load(weights)
         if weight_files.OPTIMIZED in weight_files.metadata(weights):
-            _of_this(low, arrays, str(weights))
+            raise _of_another(str(weights))
         return weight_files.check(low, arrays, str(weights))
     return weight_files.check(low, arrays_of(weights, "weights", "bad-weights"), "weights")
 
 
-def _of_this(low: Graph, arrays: Arrays, origin: str) -> None:
-    """Refuse weights of an optimised network for one as it was written."""
-    if arrays.keys() != {name for name, _ in low.params()}:
-        raise fail(
-            "optimized-weights", "these are weights of an optimised network",
-            origin=origin,
-            help="give those that it was compiled with, of the network as it was written; from"
-            " Python, `undone` of what `optimize` gave tells them",
-        )  # fmt: skip
+def _of_another(origin: str) -> DiagnosticError:
+    return fail(
+        "optimized-weights", "these are weights of an optimised network", origin=origin,
+        help="give those that it was compiled with, of the network as it was written; from Python,"
+        " `xgraph.optimized(network, ...).undone` tells them",
+    )  # fmt: skip
 
 
 def load(
@@ -166,15 +163,22 @@ def load(
 
 
 def optimized(
-    low: Graph,
-    told: str,
-    engine: Machine,
+    network: Network,
+    told: str = "2",
+    engine: Machine = "onnx",
     device: Device = "cpu",
     batch: int = 1,
     observe: Observer | None = None,
 ) -> Optimized:
-    """A tensor-level graph after the passes of a level, or of a list of names, that choose by what
-    this machine is fast at when it runs `batch` samples at once."""
+    """What `compile` writes, with the way of weights there and back: a network after the passes of
+    a level, or of a list of names, that choose by what this machine is fast at when `engine`
+    ("onnx", "torch" or, for `torch.compile`, "inductor") runs `batch` samples at once.
+    """
+    low = tensor_graph(as_graph(network))
+    if not isinstance(told, str):
+        told_of = f"`optimize` is a text such as '2', not {kind_of(told)}"
+        raise fail("bad-option", told_of)
+    one_of("engine", engine, get_args(Machine))
     one_of("device", device, get_args(Device))
     target: Machine = "cuda" if device == "cuda" else engine
     size = integer("batch", batch, least=1)
@@ -282,7 +286,7 @@ def compile(  # noqa: A001 - the command's own name
     arrays = initial_weights(low, weights, seed)
     if to == "torch":
         keep(path.with_suffix(".safetensors"), graph.files)
-        passes = ",".join(names(optimize))
+        passes = "" if made.is_plain else ",".join(names(optimize))
         return _write_torch(made.graph, made.weights(arrays), path, weights, passes)
     model, difference, unverified = _onnx(low, arrays, made, opset, verify, _said_of(weights))
     less = None

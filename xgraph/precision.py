@@ -158,7 +158,7 @@ def reduced(
     found = [_errors(wanted, _outputs(run, batches)) for run in runs]
     worst = tuple(max(of_one, key=lambda e: e.relative) for of_one in zip(*found, strict=True))
     _bounded(worst, bound, precision, low.name)
-    rows = sum(len(next(iter(batch.values()))) for batch in batches)
+    rows = sum(next(map(len, batch.values()), 1) for batch in batches)
     kind = "rows of the data" if calibration is not None else "random inputs"
     return Reduced(precision, made, bound, worst, f"on {rows} {kind}{how}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import permutations
 from math import prod
 from typing import Any
@@ -39,6 +39,18 @@ def fitting_sizes(graph: Graph, batch: int = 2) -> dict[str, int] | None:
         if _fits(graph, {BATCH: batch, **sizes}):
             return sizes
     return None
+
+
+def check_axes(graph: Graph, given: Iterable[str]) -> None:
+    """`DiagnosticError` for a name that is no open axis."""
+    known = open_axes(graph)
+    for name in given:
+        if name not in known:
+            told = f"its open axes are {', '.join(f'`{axis}`' for axis in known)}"
+            raise fail(
+                "unknown-axis", f"the network has no open axis `{name}`", origin=graph.name,
+                help=told if known else "it has none",
+            )  # fmt: skip
 
 
 def sizes_at(

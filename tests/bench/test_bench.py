@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_open_axes_are_the_same_for_all_batches(
         "superlayer a(s) { reduce(mean, axis = [0, 1]) }\noutput y = a\n"
     )
     told = run(tmp_path / "t.xg", "--batch", 1, "--batch", 64, "--seconds", 0.01)
-    assert told.startswith("with T = 6\n")
+    assert told.startswith("with T = 6, PyTorch on ")
 
 
 def test_rows_compute_the_same() -> None:
@@ -167,3 +168,17 @@ def test_a_device_that_is_not_there(net: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert "device-unavailable" in run(net, "--device", "cuda", code=1)
+
+
+def test_sizes_that_are_given(tmp_path: Path) -> None:
+    """Of which the share of the peak is told too."""
+    (tmp_path / "t.xg").write_text(
+        "network t\ndim T\nmodality s: [T, 8]\n"
+        "superlayer a(s) { lstm(4, last = true) }\noutput y = a\n"
+    )
+    args = ("--batch", 2, "--seconds", 0.01)
+    told = run(tmp_path / "t.xg", *args, "--size", "T=7")
+    assert told.startswith("with T = 7, ")
+    assert re.search(r"PyTorch, as it is written \| [\d.]+ \| \d+% \| 1.00 \| \d+% \|", told)
+    assert "no open axis `U`" in run(tmp_path / "t.xg", *args, "--size", "U=7", code=1)
+    assert "such as T=100" in run(tmp_path / "t.xg", *args, "--size", "T", code=2)

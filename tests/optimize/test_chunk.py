@@ -47,7 +47,7 @@ def test_threads_are_for_onnx_runtime() -> None:
 def test_source_says_so() -> None:
     low = lower(parse(EXAMPLES / "basecnn_cc.xg"))
     source = to_source(chunked(low).graph)
-    assert "chunks = [self.run(image) for image in image.split(4)]" in source
+    assert "chunks = [self._run(image) for image in image.split(4)]" in source
     assert "split(" not in to_source(low)
 
 

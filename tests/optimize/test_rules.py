@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_equal import check
+from test_equal import EXAMPLES, check
 from test_passes import counted
 
 from xgraph import lower, parse
+from xgraph.diagnostics import DiagnosticError
 from xgraph.ir.graph import Graph
 from xgraph.ir.types import BATCH, evaluate
+from xgraph.optimize.costs import Costs
 from xgraph.optimize.levels import LEVELS, optimize
 from xgraph.weights import initialise
 
@@ -53,6 +55,16 @@ MIXES = {
         add(mul(a, h -> slice(0, 1)), mul(b, h -> slice(1, 2)))""",
     "a gate of data beside a parameter": STREAMS + """
         add(mul(a, a -> linear(1) -> sigmoid), mul(b, parameter([1])))""",
+    "gates of two shapes": STREAMS + """
+        let m = in -> reshape(6, 1, 1)
+        let c = m -> relu
+        let d = m -> tanh
+        let g = in -> linear(1) -> sigmoid -> reshape(1, 1, 1)
+        add(mul(c, g), mul(d, m -> conv(1, 1) -> sigmoid))""",
+    "parameters of two shapes": STREAMS + """
+        let m = in -> reshape(6, 1, 1)
+        add(mul(m -> relu, parameter([1]) -> reshape(1, 1, 1)),
+            mul(m -> tanh, parameter([1, 1, 1])))""",
     "gates of data, and parameters": STREAMS + """
         let p = parameter([1])
         let f = add(mul(a, a -> linear(1) -> sigmoid), mul(b, b -> linear(1) -> sigmoid))
@@ -191,6 +203,8 @@ def test_what_is_lost_is_not_lost_to_others() -> None:
     body = "let p = parameter([6], init = normal(1))\n add(mul(in, p -> softmax), mul(in, p))"
     assert left(chain("v", body), "fold-constants")["softmax"] == 1
     body = "let p = parameter([6], init = normal(1))\n add(mul(in, p -> sigmoid), mul(in, p))"
+    assert left(chain("v", body), "fold-constants,fold-constants")["sigmoid"] == 1
+    body = "let p = parameter([6], init = normal(1))\n mul(in, p -> reshape(6) -> sigmoid)"
     assert "sigmoid" not in left(chain("v", body), "fold-constants,fold-constants")
 
 
@@ -311,3 +325,47 @@ def test_long_chains(layer: str) -> None:
     back = found.undone(found.weights(weights))
     assert back.keys() == weights.keys()
     assert all(np.isfinite(value).all() for value in back.values())
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["let p = parameter([6], init = constant(20)); add(mul(in, p -> tanh), mul(in, p))",
+     "let p = parameter([6], init = constant(0.5))\n"
+     "add(mul(in, p -> scale(1, offset = 100000000)), mul(in, p))"],
+)  # fmt: skip
+def test_what_others_read_is_told_back(body: str) -> None:
+    low = lower(parse(HEAD + chain("v", body) + "\n"))
+    weights = initialise(low, 0)
+    found = optimize(low, "2")
+    back = found.undone(found.weights(weights))
+    assert all(np.array_equal(back[name], value) for name, value in weights.items())
+
+
+def test_a_large_eps_stays() -> None:
+    assert left(chain("x", "conv(4, 3) -> bn(eps = 100000000)"), "fold-norms")["bn"] == 1
+
+
+def test_strides_whose_product_is_too_large() -> None:
+    text = "network n\nmodality x: [4, 64, 64]\nsuperlayer a(x) { conv(8, 1, stride = 65536)"
+    low = lower(parse(f"{text} -> conv(2, 1, stride = 65536) }}\noutput y = a\n"))
+    assert counted(optimize(low, "2").graph)["conv"] == 2
+
+
+class TestWeights:
+    def test_missing_ones(self) -> None:
+        low = lower(parse(EXAMPLES / "basecnn_cc.xg", {"paths": 2}))
+        found, weights = optimize(low, "2"), initialise(low, 0)
+        with pytest.raises(DiagnosticError, match="there is no `path"):
+            found.undone(weights)
+        with pytest.raises(DiagnosticError, match="there is no `"):
+            found.weights({})
+
+    def test_what_was_trained_between_paths(self) -> None:
+        low = lower(parse(EXAMPLES / "basecnn_cc.xg", {"paths": 2}))
+        found = optimize(low, "2", costs=Costs("torch", joins="always"))
+        own = found.weights(initialise(low, 0))
+        found.undone(own)
+        name = next(n for n, a in own.items() if a.ndim == 2 and n.startswith("cc_path_d1"))
+        own[name] = own[name] + np.float32(0.1)
+        with pytest.raises(DiagnosticError, match="holds what the network as it was written"):
+            found.undone(own)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from xgraph import lower, parse
@@ -99,3 +100,22 @@ def test_a_model_of_a_larger_machine() -> None:
     here = os.cpu_count() or 1
     told = told_plan({"xgraph.threads": "3000", "xgraph.workers": "1000000", "xgraph.chunk": "8"})
     assert told == Plan(here, here, 8)
+
+
+def test_outputs_of_all_rows_against_all() -> None:
+    """Of parts they would be blocks on the diagonal."""
+    size = onnx.TensorProto.FLOAT, ["N", 3]
+    value = onnx.helper.make_tensor_value_info("x", *size)
+    for dims in (["N", "N"], ["N", None]):
+        made = onnx.helper.make_model(
+            onnx.helper.make_graph(
+                [onnx.helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0]),
+                 onnx.helper.make_node("MatMul", ["x", "t"], ["y"])],
+                "alike", [value],
+                [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, dims)],
+            ), ir_version=9, opset_imports=[onnx.helper.make_opsetid("", 20)],
+        )  # fmt: skip
+        with pytest.raises(DiagnosticError, match="cannot run a batch in parts"):
+            Session(made.SerializeToString(), chunk=2)
+        found = Session(made.SerializeToString()).run({"x": np.ones((5, 3), "f4")}, ["y", "y"])
+        assert found["y"].shape == (5, 5)

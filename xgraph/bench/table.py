@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, final
 from xgraph.bench.rows import EAGER, ROWS, Case, Made
 from xgraph.diagnostics import DiagnosticError
 from xgraph.ir.graph import Graph
-from xgraph.ir.types import Expr
+from xgraph.ir.types import evaluate
 from xgraph.optimize.sources import Arrays
 from xgraph.report import live_cost
 from xgraph.runtime.errors import measuring
+from xgraph.samples import sizes_at
 from xgraph.timing import Run, interleaved
 from xgraph.tune.measure import product
+from xgraph.tune.store import cores
 
 if TYPE_CHECKING:
     from xgraph.runtime import Device
@@ -69,8 +71,9 @@ def figures(
     chosen = dict.fromkeys((EAGER, *rows))
     macs = live_cost(low).macs
     for batch in batches:
-        work = None if isinstance(macs, Expr) else 2 * macs * batch
-        case = Case(low, weights, batch, device, sizes or {})
+        known = sizes_at(low, batch, sizes)
+        work = 2 * evaluate(macs, known) * batch
+        case = Case(low, weights, batch, device, known)
         rounds: dict[str, list[float]] = {label: [] for label in chosen}
         made: dict[str, Made | str] = {}
         for _ in range(_ROUNDS):
@@ -123,6 +126,13 @@ def _made(label: str, case: Case) -> Made | str:
             raise
         told = (str(error).strip() or type(error).__name__).splitlines()[0]
         return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}..."
+
+
+def threads() -> dict[str, int]:
+    """Of one operation on a CPU, by what runs it."""
+    import torch
+
+    return {"PyTorch": torch.get_num_threads(), "ONNX Runtime": cores()}
 
 
 def peak(device: Device = "cpu") -> float:

@@ -24,6 +24,7 @@ from xgraph.build.model import (
     Wire,
     settled,
 )
+from xgraph.build.names import written
 from xgraph.build.state import Context
 from xgraph.diagnostics import Label, did_you_mean
 from xgraph.grammar import format_tree
@@ -254,9 +255,10 @@ def _listed_points(place: Place) -> str:
     if known:
         more = " and more" if len(known) > 8 else ""
         return f"its points are {', '.join(known[:8])}{more}"
+    name = written(place.address)
     if "in" not in place.members:
-        return f"it is one value, `{place.address}`"
-    return f"label a layer in it (`name: conv(8, 3)`), or use `{place.address}.in` or `.out`"
+        return f"it is one value, `{name}`"
+    return f"label a layer in it (`name: conv(8, 3)`), or use `{name}.in` or `.out`"
 
 
 def _index(base: Datum, tree: t.Index, ctx: Context) -> Datum:

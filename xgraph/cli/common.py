@@ -108,6 +108,22 @@ def graph_of(
     return graph
 
 
+def _sizes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, int]:
+    found = {}
+    for text in given:
+        name, _equals, size = text.partition("=")
+        if not name or not (size.isascii() and size.isdigit()):
+            raise click.UsageError(f"--size {text}: an axis and its size are wanted, such as T=100")
+        found[name] = int(size)
+    return found
+
+
+size_option = click.option(
+    "--size", "sizes", multiple=True, metavar="AXIS=N", callback=_sizes,
+    help="Size of an open axis, such as T; without, one at which the network runs.",
+)  # fmt: skip
+
+
 def only_resume(anew: Collection[str]) -> None:
     """Refuse with `--resume` what is given of other options than these: RUN holds it."""
     context = click.get_current_context()

@@ -14,6 +14,7 @@ from xgraph.cli.common import (
     limit_option,
     read_graph,
     set_option,
+    size_option,
     weights_option,
 )
 
@@ -21,9 +22,7 @@ from xgraph.cli.common import (
 @click.command("profile", short_help="Tell where the time of a network goes.")
 @file_argument
 @click.option("--batch", type=int, default=1, show_default=True, help="Samples that run at once.")
-@click.option(
-    "--size", "sizes", multiple=True, metavar="AXIS=N", help="Size of an open axis, such as T."
-)
+@size_option
 @click.option("--backend", type=click.Choice(["onnx", "torch"]), default="onnx", show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("-O", "optimize", default="0", show_default=True, metavar="LEVEL",
@@ -37,7 +36,7 @@ from xgraph.cli.common import (
 def profile(
     file: str,
     batch: int,
-    sizes: tuple[str, ...],
+    sizes: dict[str, int],
     backend: Any,
     device: Any,
     optimize: str,
@@ -55,14 +54,7 @@ def profile(
 
     graph = read_graph(file, settings, limits)
     found = profile(
-        graph, batch=batch, sizes=dict(map(_size, sizes)), backend=backend, device=device,
+        graph, batch=batch, sizes=sizes, backend=backend, device=device,
         optimize=optimize, weights=weights, repeats=repeats,
     )  # fmt: skip
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else found.render())
-
-
-def _size(text: str) -> tuple[str, int]:
-    name, _, size = text.partition("=")
-    if not name or not (size.isascii() and size.isdigit()):
-        raise click.UsageError(f"--size {text}: an axis and its size are wanted, such as T=100")
-    return name, int(size)

@@ -82,7 +82,8 @@ def recipe_of_weights(weights: str, told: Recipe) -> Recipe:
                 Diagnostic(
                     "raw-inputs", "nothing says how inputs were made for these weights: they are"
                     " taken as they are", severity="warning", origin=weights,
-                    help="give the `recipe.yaml` of the training, if there is one: `--recipe`",
+                    help="the `recipe.yaml` of the training says it, if there is one: give it as"
+                    " `--recipe`, where the command has that",
                 )
             ]
         )  # fmt: skip

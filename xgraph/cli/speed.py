@@ -17,6 +17,7 @@ from xgraph.cli.common import (
     read_graph,
     seed_option,
     set_option,
+    size_option,
     weights_option,
 )
 from xgraph.diagnostics import fail
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
               " and takes minutes a FILE.")  # fmt: skip
 @click.option("--batch", "batches", multiple=True, type=click.IntRange(1, 4096), metavar="N",
               help="Samples at once, for cases of FILEs; 1, 8 and 64 without.")  # fmt: skip
+@size_option
 @guarded
 def tune(
     files: tuple[str, ...],
@@ -42,6 +44,7 @@ def tune(
     limits: tuple[str, ...],
     targets: tuple[Any, ...],
     batches: tuple[int, ...],
+    sizes: dict[str, int],
 ) -> None:
     """Measure, joined and apart, the layers of shapes that parallel paths have, and keep it for
     the passes of -O2. With FILEs, measure the layers of these networks, and which variant of each
@@ -50,7 +53,7 @@ def tune(
     Example: xgraph tune net.xg --target onnx
     """
     from xgraph import driver
-    from xgraph.samples import sizes_at
+    from xgraph.samples import check_axes, sizes_at
     from xgraph.tune.cases import BATCHES, cases_of, grid
     from xgraph.tune.choose import choose
     from xgraph.tune.store import costs, keep_choice
@@ -71,13 +74,16 @@ def tune(
             _measure(target, grid())
         for file in files:
             low = driver.tensor_graph(read_graph(file, settings, limits))
-            sizes = sizes_at(low, max(batches or BATCHES))
+            check_axes(low, sizes)
+            at = sizes_at(low, max(batches or BATCHES), sizes)
             if target != "inductor":
                 _measure(target, cases_of(low, batches or BATCHES))
             for batch in batches or BATCHES:
-                chosen = choose(low, driver.initial_weights(low), costs(target, batch), sizes)
+                chosen = choose(low, driver.initial_weights(low), costs(target, batch), at)
                 keep_choice(low, chosen)
-                click.echo(f"{file} on {target}, batch {batch}: {chosen.told or 'as measured'}")
+                where = "".join(f", {axis} = {size}" for axis, size in at.items())
+                told = chosen.told or "as measured"
+                click.echo(f"{file} on {target}, batch {batch}{where}: {told}")
 
 
 def _measure(target: Target, cases: list[Case]) -> None:
@@ -110,6 +116,7 @@ def _measure(target: Target, cases: list[Case]) -> None:
               help="With torch.compile, which takes minutes.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(min=0.01), default=1.0, show_default=True,
               help="Of timing, for each row and batch.")  # fmt: skip
+@size_option
 @device_option
 @json_option
 @guarded
@@ -122,6 +129,7 @@ def bench(
     batches: tuple[int, ...],
     compiled: bool,
     seconds: float,
+    sizes: dict[str, int],
     device: Any,
     as_json: bool,
 ) -> None:
@@ -134,8 +142,8 @@ def bench(
     """
     from xgraph import driver
     from xgraph.bench.rows import rows_of
-    from xgraph.bench.table import figures, peak, table
-    from xgraph.samples import sizes_at
+    from xgraph.bench.table import figures, peak, table, threads
+    from xgraph.samples import check_axes, sizes_at
 
     for package in ("torch", "onnx", "onnxruntime", "onnxscript"):
         driver.require(package)
@@ -145,15 +153,21 @@ def bench(
     rows = rows_of(device, slow=compiled)
     most, found = peak(device), []
     sampled = batches or (1, 8, 64)
-    sizes = sizes_at(low, max(sampled))
-    if sizes and not as_json:
-        click.echo(f"with {', '.join(f'{axis} = {size}' for axis, size in sizes.items())}\n")
+    check_axes(low, sizes)
+    sizes = sizes_at(low, max(sampled), sizes)
+    counts = threads()
+    if not as_json:
+        given = [f"{axis} = {size}" for axis, size in sizes.items()]
+        if device == "cpu":
+            given += [f"{name} on {n} thread{'s' * (n > 1)}" for name, n in counts.items()]
+        click.echo(f"with {', '.join(given)}\n" if given else "")
     for each in figures(low, arrays, sampled, rows, seconds, device, sizes, observe=_tell_row):
         found += each
         if not as_json:
             click.echo(table(each, most) + "\n")
     if as_json:
-        told = {"peak": most, "sizes": sizes, "figures": [figure.to_json() for figure in found]}
+        told = {"peak": most, "sizes": sizes, "threads": counts}
+        told["figures"] = [figure.to_json() for figure in found]
         click.echo(json.dumps(told, indent=2))
 
 

@@ -7,7 +7,7 @@ some (softmax, sums) are folded where nothing else is made of their parameters.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from math import prod
 from typing import Any, final
@@ -55,10 +55,10 @@ class _Folder:
         if prod(shapes[-1]) > max(LARGEST, sum(map(prod, shapes[:-1]))):
             return None
         sources = [rewriter.sources(v.node)["weight"] for v in inputs]
-        if name in _KEEPING:
+        if name in _KEEPING and not (name == "scale" and node.resolved.offset):
             made = _KEEPING[name](node, sources, shapes)
         elif all(map(rewriter.is_sole, inputs)) and all(map(self._is_sole, sources)):
-            made = _LOSING[name](node, sources, shapes)
+            made = (_KEEPING | _LOSING)[name](node, sources, shapes)
         else:
             made = None
         if made is None:
@@ -66,7 +66,9 @@ class _Folder:
         return New("parameter", (), {"shape": shapes[-1]}, {"weight": made})
 
     def _is_sole(self, source: Source) -> bool:
-        """Whether it is a parameter of the network as it was written, used once."""
+        """Whether it is a parameter of the network as it was written, used once and as a whole."""
+        while isinstance(source, Reshaped | Transposed):
+            source = source.source
         if not isinstance(source, Held):
             return False
         was = self._held[source.address]
@@ -112,17 +114,17 @@ def _add(node: Node, sources: list[Source], shapes: _Shapes) -> Source | None:
     return Sum(tuple(sources)) if len(set(shapes)) == 1 else None
 
 
-_KEEPING: Mapping[str, _Made] = {
+_KEEPING: dict[str, _Made] = {
     "reshape": lambda node, sources, shapes: Reshaped(sources[0], *shapes),
     "transpose": lambda node, sources, shapes: Transposed(sources[0], tuple(node.resolved.order)),
     "slice": _slice,
     "concat": _concat,
     "scale": _scale,
-    **{name: lambda node, sources, shapes: Mapped(sources[0], node.op.name) for name in FUNCTIONS},
 }
 """What each number can be told from again."""
 
-_LOSING: Mapping[str, _Made] = {
+_LOSING: dict[str, _Made] = {
+    **{name: lambda node, sources, shapes: Mapped(sources[0], node.op.name) for name in FUNCTIONS},
     "softmax": lambda node, sources, shapes: Softmax(sources[0], node.resolved.axis),
     "add": _add,
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, final
 
+from xgraph.ir.attrs import MAX_SIZE
 from xgraph.ir.graph import Node, Value
 from xgraph.ir.types import TensorType, evaluate
 from xgraph.optimize.network import Optimized
@@ -116,6 +117,8 @@ def behind_layer(rewriter: Rewriter, node: Node) -> Expression | None:
         steps = zip(inner.resolved.stride, node.resolved.stride, strict=True)
         attrs = {**inner.attrs, "filters": node.resolved.filters, "bias": node.resolved.bias}
         attrs["stride"] = tuple(a * b for a, b in steps)
+        if max(attrs["stride"]) > MAX_SIZE:
+            return None
     return New(node.op.name, inner.inputs, attrs, sources, node)
 
 

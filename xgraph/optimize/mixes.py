@@ -39,7 +39,7 @@ class _Sum:
 
 
 def mixes(graph: Graph) -> list[Mix]:
-    """Sums of one depth, so that none needs another, whose gates are all of data or all parameters.
+    """Sums of one depth, so that none needs another, whose gates are alike.
     In no case do two of them share a node."""
     found: dict[object, list[_Sum]] = defaultdict(list)
     finder = _Finder(graph)
@@ -47,8 +47,8 @@ def mixes(graph: Graph) -> list[Mix]:
         made = finder.sum(node)
         if made is not None:
             like = [_likeness(layer) for layer in made.layers[:1]]
-            batches = frozenset(gate.type.batch for gate in made.gates)
-            found[depth, tuple(made.values), tuple(like), batches].append(made)
+            kinds = frozenset(gate.type for gate in made.gates)
+            found[depth, tuple(made.values), tuple(like), kinds].append(made)
     return [_mix(each) for each in found.values()]
 
 

@@ -8,10 +8,14 @@ from typing import Any, final
 
 import numpy as np
 
+from xgraph.diagnostics import DiagnosticError, fail
 from xgraph.ir.graph import Graph, Node, Value
 from xgraph.ir.op import OpSpec, Param
 from xgraph.ops import OPS
 from xgraph.optimize.sources import Array, Arrays, Held, Source
+
+_SLACK = 1e-3
+"""Of the largest number of a parameter: what rounding on the way back may cost."""
 
 
 @final
@@ -33,6 +37,11 @@ class Optimized:
         return Optimized(low, {address: Held(address) for address in params}, params)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether its parameters are those of the network as it was written."""
+        return self.sources == {address: Held(address) for address in self.params}
+
+    @property
     def likeness(self) -> object:
         """What two networks, made of one by passes, have in common if they compute alike."""
         graph = self.graph
@@ -48,15 +57,35 @@ class Optimized:
         return nodes, tuple(map(place, graph.outputs.values())), tuple(graph.meta.items())
 
     def weights(self, given: Mapping[str, Array]) -> Arrays:
-        """Its weights, from those of the network as it was written."""
-        return {name: source.made(given) for name, source in self.sources.items()}
+        """Its weights, from those of the network as it was written; `DiagnosticError` where some
+        are missing."""
+        try:
+            return {name: source.made(given) for name, source in self.sources.items()}
+        except KeyError as error:
+            raise self._missing(str(error.args[0]), "the network as it was written") from None
 
     def undone(self, own: Mapping[str, Array]) -> Arrays:
-        """Weights for the network as it was written, from its own."""
+        """Weights for the network as it was written, from its own; `DiagnosticError` where some are
+        missing, or were changed in what that network has no place for: zeros between paths."""
         found: Arrays = {name: _plain(param) for name, param in self.params.items()}
         for name, source in self.sources.items():
-            source.undo(own[name], found)
+            if name not in own:
+                raise self._missing(name, "this variant, optimised for one target and one batch")
+            source.undo(np.asarray(own[name]), found)
+        for name, made in self.weights(found).items():
+            given = np.asarray(own[name])
+            if given.size and np.abs(made - given).max() > _SLACK * np.abs(given).max():
+                raise fail(
+                    "lost-weights", f"`{name}` holds what the network as it was written cannot",
+                    origin=self.graph.name, help="train that network, and optimise it afterwards",
+                )  # fmt: skip
         return found
+
+    def _missing(self, name: str, whose: str) -> DiagnosticError:
+        return fail(
+            "missing-weights", f"there is no `{name}` among these weights",
+            origin=self.graph.name, help=f"give those of {whose}",
+        )  # fmt: skip
 
 
 def _plain(param: Param) -> Array:

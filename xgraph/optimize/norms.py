@@ -26,6 +26,9 @@ from xgraph.optimize.views import sliced_norm
 FARTHEST = 16
 """So many operations may lie between."""
 
+_MOST = 0.5
+"""Of a larger `eps`, no variance of a normalisation that does nothing could be told in float32."""
+
 
 def fold_norms(network: Optimized) -> Optimized:
     """Batch normalisations that no layer takes stay."""
@@ -45,6 +48,8 @@ def norm_of(rewriter: Rewriter, node: Node) -> Norm:
 
 
 def _behind(rewriter: Rewriter, node: Node) -> Expression | None:
+    if node.resolved.eps > _MOST:
+        return None
     norm = norm_of(rewriter, node)
     return _taken(rewriter, node.inputs[0], node.resolved.axis, norm, True, FARTHEST)
 
@@ -195,6 +200,8 @@ def _before(rewriter: Rewriter, node: Node) -> Expression | None:
         each = count // size if isinstance(size, int) else 0
     norm = value.node
     if norm.op.name != "bn" or norm.resolved.axis != axis or not each:
+        return None
+    if norm.resolved.eps > _MOST:
         return None
     held, told = rewriter.sources(node), norm_of(rewriter, norm)
     if not rewriter.take_all(held["bias"]):

@@ -19,8 +19,9 @@ def mixed(strands: Strands, mix: Mix) -> bool:
     types = {value.type for value in (*mix.values, *(node.output for node in mix.sums))}
     if not all(map(strands.can_join, types)) or (mix.layers and not _is_small(mix)):
         return False
-    of, batches = mix.values[0].type.batch, {g.type.batch for row in mix.gates for g in row}
-    if not (batches == {of} or (batches == {1} and not mix.layers)):
+    gate, *others = {gate.type for row in mix.gates for gate in row}
+    of_data = gate.batch == mix.values[0].type.batch
+    if others or not (of_data or (gate.batch == 1 and not mix.layers)):
         return False
     m, n, count = len(mix.values), len(mix.sums), count_of(mix.values[0].type)
     saved = 2 * m * n * strands.costs.copy(count)  # each product, and each term of a sum

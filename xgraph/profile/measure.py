@@ -14,7 +14,7 @@ from xgraph.ir.graph import Graph
 from xgraph.profile.places import Line, Places
 from xgraph.profile.runs import Array, Measured
 from xgraph.report import Summary
-from xgraph.samples import open_axes, sample_inputs, sizes_at
+from xgraph.samples import check_axes, sample_inputs, sizes_at
 
 WARM_UP = 3
 """Runs before those that count."""
@@ -133,7 +133,7 @@ def profile(
     low = driver.tensor_graph(graph)
     made = driver.optimized(low, optimize, backend, device, batch)
     own = made.weights(driver.initial_weights(low, weights))
-    _check_axes(low, given)
+    check_axes(low, given)
     chosen = sizes_at(low, batch, given)
     inputs = _inputs(low, batch, chosen)
     places = Places(Summary(graph).parts, made.graph)
@@ -155,17 +155,6 @@ def profile(
 def _check_count(name: str, value: object) -> None:
     if not 1 <= integer(name, value) <= MOST:
         raise fail("bad-option", f"`{name}` is from 1 to {MOST:,}, not {value}")
-
-
-def _check_axes(low: Graph, given: Mapping[str, int]) -> None:
-    known = open_axes(low)
-    for name in given:
-        if name not in known:
-            told = f"its open axes are {', '.join(f'`{axis}`' for axis in known)}"
-            raise fail(
-                "unknown-axis", f"the network has no open axis `{name}`", origin=low.name,
-                help=told if known else "it has none",
-            )  # fmt: skip
 
 
 def _inputs(low: Graph, batch: int, sizes: Mapping[str, int]) -> dict[str, Array]:

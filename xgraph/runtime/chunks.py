@@ -88,10 +88,11 @@ def _parts(inputs: Mapping[str, Array], batch: int, size: int) -> Iterator[dict[
 
 
 def can_chunk(inputs: Signature, outputs: Signature) -> bool:
-    """Whether the batch is the first axis of all."""
+    """Whether the batch is the first axis of all, and no other axis of an output."""
     batch = batch_of(inputs)
     return batch is not None and all(
-        dims[:1] == (batch,) for _, dims in (*inputs.values(), *outputs.values())
+        dims[:1] == (batch,) and not {batch, "?"} & {*dims[1:]}
+        for _, dims in (*inputs.values(), *outputs.values())
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from xgraph.diagnostics import Diagnostic, Report, did_you_mean
 from xgraph.given import arrays_of
-from xgraph.ir.types import Expr, evaluate
+from xgraph.ir.types import Expr, constant, divide, evaluate, symbol
 from xgraph.runtime.shapes import Array, Signature, dim_of, listed, shown
 
 _WIDENED = {
@@ -109,14 +109,30 @@ class _InputCheck:
             )
 
     def computed(self) -> None:
-        """Check the sizes that others determine, `2*T`, now that those are known."""
+        """Check the sizes that others determine, `2*T`, now that those are known. Where T stands
+        nowhere by itself, the first of such sizes tells it."""
         sizes = {name: size for name, (size, _) in self._sizes.items()}
         for dim, size, where in self._open:
-            if dim.symbols <= sizes.keys() and evaluate(dim, sizes) != size:
+            if not dim.symbols <= sizes.keys():
+                sizes |= self._solved(dim, size, where)
+            elif evaluate(dim, sizes) != size:
                 self._error(
                     "input-shape",
                     f"{where} has size {size}, and `{dim}` is {evaluate(dim, sizes)}",
                 )
+
+    def _solved(self, dim: Expr, size: int, where: str) -> dict[str, int]:
+        """What T is where `2*T + 1` has this size."""
+        more = constant(dim)
+        times = divide(dim - more, symbol(min(dim.symbols)))
+        if len(dim.symbols) != 1 or not isinstance(times, int):
+            return {}
+        (name,) = dim.symbols
+        found, rest = divmod(size - more, times)
+        if rest or found < 1:
+            self._error("input-shape", f"{where} has size {size}, which no `{name}` makes `{dim}`")
+            return {}
+        return {name: found}
 
     def _finite(self, name: str, array: Array) -> None:
         if array.dtype.kind != "f" or (good := np.isfinite(array)).all():

@@ -112,7 +112,7 @@ class Session:
         checked = check_inputs(inputs, self.inputs, self.origin)
         if isinstance(outputs, str):
             outputs = [outputs]
-        names = list(self.outputs if outputs is None else outputs)
+        names = list(dict.fromkeys(self.outputs if outputs is None else outputs))
         for name in names:
             if name not in self._tensors:
                 raise fail(
