@@ -10,6 +10,7 @@ from typing import Literal, final
 from xgraph.diagnostics import did_you_mean, fail
 from xgraph.grammar import SYNTHETIC
 from xgraph.grammar import tree as t
+from xgraph.grammar.rewrite import parts
 from xgraph.ir.graph import Graph
 from xgraph.passes.contract import Pass, option, register
 from xgraph.passes.redeclare import (
@@ -110,18 +111,21 @@ def renumbered(graph: Graph, at: str, layers: str) -> list[str]:
     their names, by which weights are known."""
     owner, _, label = at.partition(".")
     owner = owner.removesuffix("[*]")
-    stages = _joined(expression(layers, "layers"), t.Chain(stages=(), span=SYNTHETIC)).stages
-    functions = [stage.function if isinstance(stage, t.Call) else stage for stage in stages]
-    kinds = {function.name for function in functions if isinstance(function, t.Name)}
-    pattern = re.compile(rf"{re.escape(owner)}(\.\d+)?\.{re.escape(label)}")
-    places = [address for address in graph.points if pattern.fullmatch(address)]
-    ids = {a.rpartition(".")[0]: graph.own(graph.points[a]).node.id for a in places}
-    return [
-        node.address
-        for node in graph.nodes()
-        for holder, _, name in [node.address.rpartition(".")]
-        if node.id > ids.get(holder, node.id) and name.rstrip("0123456789") in kinds
-    ]
+    kinds = {part.name for part in parts(expression(layers, "layers")) if isinstance(part, t.Name)}
+    # Of an array of super-layers or of a repeat that has the label: `path.0.c1`, `net.c1.0`.
+    pattern = re.compile(rf"({re.escape(owner)}(?:\.\d+)?)\.{re.escape(label)}(?:\.\d+)?")
+    ids: dict[str, int] = {}
+    for address, value in graph.points.items():
+        if found := pattern.fullmatch(address):
+            ids[found[1]] = max(ids.get(found[1], 0), graph.own(value).node.id)
+    later: dict[str, None] = {}
+    for node in graph.nodes():
+        names = node.address.split(".")
+        for depth in (1, 2):  # one of an array has its number behind its name
+            holder, name = ".".join(names[:depth]), "".join(names[depth : depth + 1])
+            if node.id > ids.get(holder, node.id) and name.rstrip("0123456789") in kinds:
+                later[f"{holder}.{name}"] = None
+    return list(later)
 
 
 def _joined(chain: t.Expression, more: t.Expression) -> t.Chain:

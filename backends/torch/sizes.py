@@ -66,6 +66,9 @@ class Sizes:
                 if times == 1:
                     return less
                 return f"({less}) // {times}" if more else f"{less} // {times}"
+            times = divide(dim, size)
+            if isinstance(size, Expr) and isinstance(times, int):
+                return f"{times} * {text}"
         return None
 
     def _shown(self) -> Iterator[tuple[str, Dim]]:

@@ -43,6 +43,11 @@ let some = a -> slice(2) -> reshape(T, 24)
 each T { superlayer f(some) { linear(4) } }
 output f
 """
+HALVES = """network n
+dim T
+modality x: [T // 2, 4]
+output y = x -> flatten -> reshape(-1, 2)
+"""
 LETTERS = """network n
 modality a: [2, 2, 2, 2, 2, 2, 2]
 modality b: [2, 2, 2, 2, 2, 2, 2]
@@ -62,7 +67,7 @@ output s
 """
 
 
-@pytest.mark.parametrize("text", [PARTS, CUBE, LATER, BACKWARDS, LETTERS])
+@pytest.mark.parametrize("text", [PARTS, CUBE, LATER, BACKWARDS, HALVES, LETTERS])
 def test_they_agree(text: str, tmp_path: Path) -> None:
     low = lower(parse(text))
     weights = initialise(low, 0)

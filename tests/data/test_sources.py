@@ -128,7 +128,7 @@ def test_every_source_gives_the_same(
 
 
 @pytest.mark.parametrize(
-    "names", [("train0", "train1", "test0"), ("train.a", "training_b", "test")]
+    "names", [("train0", "train1", "test0"), ("train_a", "training-b", "test[0]")]
 )
 def test_files_of_a_split_begin_with_its_name(names: tuple[str, ...], tmp_path: Path) -> None:
     pytest.importorskip("datasets")
@@ -137,11 +137,15 @@ def test_files_of_a_split_begin_with_its_name(names: tuple[str, ...], tmp_path: 
     _same(open_data(tmp_path))
 
 
-def test_a_file_of_no_split_beside_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("first", "strange"),
+    [("train", "trainer"), ("train", "train.old"), ("a-test", "a-train"), ("Test", "Train")],
+)
+def test_files_that_say_no_split(first: str, strange: str, tmp_path: Path) -> None:
     pytest.importorskip("datasets")
-    _table(slice(0, 2)).to_parquet(str(tmp_path / "train.parquet"))
-    _table(slice(2, 4)).to_parquet(str(tmp_path / "trainer.parquet"))
-    with pytest.raises(DiagnosticError, match=r"`trainer\.parquet` does not say which split"):
+    for name in (first, strange):
+        _table(slice(0, 2)).to_parquet(str(tmp_path / f"{name}.parquet"))
+    with pytest.raises(DiagnosticError, match=r"\.parquet` does not say which split"):
         open_data(tmp_path)
 
 
@@ -234,3 +238,15 @@ def test_functions_that_fail(
     (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     assert told in _refused(f"{name}:rows")
+
+
+def test_one_row_of_another_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "odd_rows.py").write_text(
+        "import numpy as np\ndef data(split):\n"
+        "    return [{'x': np.ones(3 if i == 7 else 4, 'f4')} for i in range(9)]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    train = open_data("odd_rows:data").split("train")
+    assert train.take("x", np.arange(7)).shape == (7, 4)
+    with pytest.raises(DiagnosticError, match="some have another shape"):
+        train.take("x", np.arange(6, 9))

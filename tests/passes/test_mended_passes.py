@@ -11,6 +11,7 @@ import xgraph
 from xgraph import driver
 from xgraph.compare import Difference
 from xgraph.diagnostics import DiagnosticError
+from xgraph.ir.graph import Graph
 from xgraph.ir.scope import Connect
 from xgraph.passes import Insert, Pipeline, RouteStreams, Xsertion, lower
 
@@ -439,3 +440,34 @@ def test_how_many_values_a_layer_gives_stays(layer: str, setting: str) -> None:
 def test_one_of_an_array_is_no_joint_super_layer() -> None:
     text = joint("conv(32, 3) -> relu").replace("superlayer net(j)", "superlayer net[1](j)")
     assert refused(text.replace("y = net", "y = net[0]"), "xsertion") == "unfit-network"
+
+
+@pytest.mark.parametrize(
+    ("body", "layers"),
+    [("c1: u(8)\nu(8) -> u(8)\nbn", "u(8) -> bn"),
+     ("c1: conv(8, 3)\nconv(8, 3) -> bn -> conv(8, 3)", "repeat 2 { conv(8, 3) -> bn }"),
+     ("c1: conv(8, 3)\nconv(8, 3) -> bn -> conv(8, 3)", "if true then conv(8, 3) else bn"),
+     ("c1: repeat 2 { conv(8, 3) -> bn }\nconv(8, 3) -> bn", "conv(8, 3)")],
+)  # fmt: skip
+def test_whatever_is_inserted_leaves_others_their_names(body: str, layers: str) -> None:
+    text = "network n\nblock u(f) { conv(f, 3) -> bn }\n" + network(body).partition("\n")[2]
+    graph = xgraph.parse(text)
+    made = xgraph.apply(graph, f'insert{{at=net.c1 layers="{layers}"}}')
+    ran = _convolutions(made)
+    for address, before in _convolutions(graph).items():
+        assert ran[address] - before in (0, _behind(made, graph))
+
+
+def _convolutions(graph: Graph) -> dict[str, int]:
+    """How many convolutions lie before each, itself counted."""
+    low = lower(graph)
+    found, count = {}, 0
+    for node in low.nodes():
+        if node.op.name == "conv":
+            count += 1
+            found[node.address] = count
+    return found
+
+
+def _behind(made: Graph, graph: Graph) -> int:
+    return len(_convolutions(made)) - len(_convolutions(graph))

@@ -371,3 +371,26 @@ def test_a_training_that_another_finished_in_the_meantime(
     code, text = xgraph_("train", "--resume", "-o", "run")
     assert (code, "error[finished]" in text) == (1, True)
     assert Path("run/metrics.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("steps", ["[normalise]", "[{pad: 9}, normalise]"])
+@pytest.mark.parametrize("width", [(), (3,)])
+def test_fills_are_not_measured(steps: str, width: tuple[int, ...], tmp_path: Path) -> None:
+    lengths = RNG.integers(1, 8, 40)
+    flat = RNG.normal(5, 1, (lengths.sum(), *width)).astype("f4")
+    columns = {"s": flat, "s.offsets": np.cumsum([0, *lengths]), "label": np.arange(40) % 2}
+    split = open_data(folder(tmp_path, train=columns)).training
+    size = "9" if "pad" in steps else "T"
+    text = f"network n\ndim T\nmodality s: {[size, *map(str, width)]}\n".replace("'", "")
+    rest = "" if width else "reshape(-1, 1) -> "
+    text += f"superlayer net(s) {{ {rest}lstm(4, last = true) -> linear(2) }}\noutput y = net\n"
+    feed = feed_of(xgraph.parse(text), read_recipe(None, [f"inputs.s={steps}"]), split)
+    step = feed.fitted(split).ports[0].steps[-1]
+    assert np.allclose(step.mean, flat.mean(0), atol=1e-4)  # type: ignore[attr-defined]
+    assert np.allclose(step.std, flat.std(0), atol=1e-4)  # type: ignore[attr-defined]
+
+
+def test_shift_of_vectors(tmp_path: Path) -> None:
+    data = open_data(folder(tmp_path, train=rows(20)))
+    with pytest.raises(DiagnosticError, match="`shift` takes maps"):
+        plan(xgraph.parse(FLAT), data, read_recipe(None, ["inputs.x=[{shift: 1}]"]))

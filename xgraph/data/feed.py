@@ -16,7 +16,7 @@ from xgraph.diagnostics import Diagnostic, DiagnosticError, Label, did_you_mean,
 from xgraph.ir.graph import Graph
 from xgraph.ir.types import DType, Expr, TensorType
 from xgraph.recipe.model import Loss, Recipe, find
-from xgraph.recipe.transforms import Around, Transform
+from xgraph.recipe.transforms import Around, Reshape, Transform, channel_axis
 
 CHUNK = 2**24
 """Bytes of a column that are read at once where all of it is looked at."""
@@ -64,11 +64,20 @@ class Port:
         done: list[Transform] = []
         for step in self.steps:
             before = tuple(done)
-            batches = (
-                self._through(split, rows, None, before) for rows in chunks(split, self.column)
-            )
-            done.append(step if step.is_fitted else step.fitted(batches))
+            done.append(step if step.is_fitted else step.fitted(self._measured(split, before)))
         return replace(self, steps=tuple(done))
+
+    def _measured(self, split: Split, before: tuple[Transform, ...]) -> Iterator[Array]:
+        """What a step measures: no fills, and all numbers alike where what is a channel elsewhere
+        differs from row to row."""
+        varies = None in split.columns[self.column].shape
+        is_moved = any(isinstance(step, Reshape) for step in before)
+        for rows in chunks(split, self.column):
+            value = self._through(split, rows, None, before)
+            lengths = split.lengths(self.column, rows)
+            if lengths is not None and not is_moved:
+                value = value[:, : int(lengths.max())]
+            yield value.reshape(-1, 1) if varies and channel_axis(value) == 1 else value
 
 
 def _inside(value: Array, lengths: Array | None) -> Array | None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from glob import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
@@ -30,8 +31,10 @@ from xgraph.diagnostics import Diagnostic, DiagnosticError, did_you_mean, fail
 NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "dev": "val",
          "validation": "val", "test": "test", "testing": "test", "all": "all"}  # fmt: skip
 """What splits are called, and what they are called here."""
-_HEAD = re.compile(rf"({'|'.join(sorted(NAMES, key=len, reverse=True))})(?![A-Za-z])")
+_HEAD = re.compile(rf"({'|'.join(sorted(NAMES, key=len, reverse=True))})(?![A-Za-z.])")
 """What the name of a file of a split begins with."""
+_PARTS = re.compile(r"train|test|val", re.IGNORECASE)
+"""What names of files hold that are meant to be parted."""
 OFFSETS = ".offsets"
 """`wave.npy` holds rows of different lengths end to end where there is `wave.offsets.npy`."""
 _FORMS = (
@@ -256,13 +259,16 @@ def _parquet(where: Path, files: list[Path]) -> Iterator[tuple[str, Split]]:
     for file in files:
         head = _HEAD.match(file.stem)
         groups.setdefault(NAMES[head[1]] if head else "all", []).append(str(file))
-    if "all" in groups and len(groups) > 1:
-        told = f"`{Path(groups['all'][0]).name}` does not say which split it is of"
+    strange = [
+        name for name in groups.get("all", []) if len(groups) > 1 or _PARTS.search(Path(name).name)
+    ]
+    if strange and len(files) > 1:
+        told = f"`{Path(strange[0]).name}` does not say which split it is of"
         advice = "name it after one, such as `train-0.parquet`, or take it away"
         raise fail("missing-split", told, origin=str(where), help=advice)
     for name, names in groups.items():
         try:
-            table = Dataset.from_parquet(names)
+            table = Dataset.from_parquet([escape(name) for name in names])  # they may be patterns
         except Exception as error:
             raise _unread(where, error) from None
         yield name, _table(name, str(where), table)

@@ -113,6 +113,8 @@ class CallColumn(Column):
     def take(self, rows: Rows) -> Array:
         try:
             fetched = self.fetch(rows)
+            if self._lengths is None and len({row.shape for row in fetched}) > 1:
+                raise ValueError("some have another shape than others")
             found = stacked(fetched)
             if self._lengths is not None:
                 self._lengths[rows] = [len(row) for row in fetched]

@@ -86,18 +86,19 @@ class Normalise(Transform):
         )
 
     def __call__(self, batch: Array, around: Around) -> Array:
-        axes = (1,) * (batch.ndim - 1 - _channel_axis(batch))
+        axes = (1,) * (batch.ndim - 1 - channel_axis(batch))
         mean = np.asarray(self.mean, np.float32).reshape(-1, *axes)
         std = np.asarray(self.std, np.float32).reshape(-1, *axes)
         return (batch - mean) / std
 
 
-def _channel_axis(batch: Array) -> int:
+def channel_axis(batch: Array) -> int:
+    """Of channels ([..., C, H, W]) or features ([..., F])."""
     return batch.ndim - 3 if batch.ndim >= 4 else batch.ndim - 1
 
 
 def _by_channel(batch: Array) -> Array:
-    axis = _channel_axis(batch)
+    axis = channel_axis(batch)
     return np.moveaxis(batch, axis, 0).reshape(batch.shape[axis], -1)
 
 
@@ -124,7 +125,7 @@ class Channels(Transform):
     keep: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
 
     def __call__(self, batch: Array, around: Around) -> Array:
-        axis = _channel_axis(batch)
+        axis = channel_axis(batch)
         if max(self.keep) >= batch.shape[axis]:
             raise ValueError(f"there is no channel {max(self.keep)}: there are {batch.shape[axis]}")
         return np.take(batch, self.keep, axis)
@@ -175,10 +176,10 @@ class Shift(Transform):
         return True
 
     def __call__(self, batch: Array, around: Around) -> Array:
-        if around.draws is None:
-            return batch
         if batch.ndim < 3:
             raise ValueError(f"`shift` takes maps, and these are {list(batch.shape[1:])}")
+        if around.draws is None:
+            return batch
         room = ((0, 0),) * (batch.ndim - 2) + ((self.by, self.by),) * 2
         padded = np.pad(batch, room)
         moves = np.rint((2 * around.draws[:, 1:3] - 1) * self.by).astype(int) + self.by
