@@ -394,3 +394,18 @@ def test_shift_of_vectors(tmp_path: Path) -> None:
     data = open_data(folder(tmp_path, train=rows(20)))
     with pytest.raises(DiagnosticError, match="`shift` takes maps"):
         plan(xgraph.parse(FLAT), data, read_recipe(None, ["inputs.x=[{shift: 1}]"]))
+
+
+def test_a_stage_that_ends_early_is_followed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which begins to count anew."""
+    scores = iter([0.9, 0.8, 0.7, 0.6, 0.65, 0.64, 0.63])
+    monkeypatch.setattr(
+        "xgraph.train.fit.measure", lambda *_: {"loss": 1, "accuracy": next(scores)}
+    )
+    recipe = read_recipe(None, ["stages=[{epochs: 9}, {epochs: 9}]", "stop={after: 2}"])
+    made = plan(xgraph.parse(FLAT), open_data(folder(tmp_path, train=rows(40))), recipe)
+    found = fit(made, initialise(xgraph.lower(made.graph)))
+    assert [record["stage"] for record in found.history] == [1, 1, 1, 2, 2, 2, 2]
+    assert found.best_epoch == 1

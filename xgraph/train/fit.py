@@ -177,8 +177,7 @@ class _Fit:
             # They warn of steps before the optimiser's, which a training that goes on takes.
             warnings.filterwarnings("ignore", message=r".*lr_scheduler\.step")
             for number in range(self.progress.stage, len(self.stages)):
-                if not self._stage(number):
-                    break
+                self._stage(number)
                 self._next(stage=number + 1)
         keeps_best = self.recipe.keep == "best" and bool(self.best)
         return Fitted(
@@ -191,14 +190,14 @@ class _Fit:
         """Begin at another epoch or stage."""
         self.progress.batch, self.progress.rows, self.progress.loss = 0, 0, 0.0
         if "stage" in places:
-            self.progress.epoch = 0
+            self.progress.epoch, self.progress.stale, self.progress.mark = 0, 0, None
         for name, value in places.items():
             setattr(self.progress, name, value)
 
     # -------------------------------------------------------------------------------- stages
 
-    def _stage(self, number: int) -> bool:
-        """Train for one stage; False where the recipe's `stop` ends all."""
+    def _stage(self, number: int) -> None:
+        """Train for one stage, or until the recipe's `stop` ends it."""
         stage = self.stages[number]
         freeze(self.plan.graph, self.module, stage)
         self.counted = self.objective.of(stage.outputs)
@@ -216,10 +215,9 @@ class _Fit:
             ends = self._validated(number)
             self._next(epoch=epoch + 1)
             if ends:
-                return False
+                return
             if self.progress.epoch < stage.epochs:
                 self._save(plain, None)
-        return True
 
     def _set_up(self, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
         """What Fabric wraps around module and optimiser: on one device in float32 that is nothing
