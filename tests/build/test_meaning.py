@@ -284,3 +284,16 @@ def test_what_is_numbered_anew_is_found_in_one_round(monkeypatch: pytest.MonkeyP
     assert "linear2: linear(4)" in printed
     assert "relu1" not in printed
     assert names(printed) == [name for name, _ in lower(graph).params()]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["p1: in -> repeat 2 { scale(2) -> tanh }; scale(3) -> add(p1)",
+     "p0: relu; p1: p0 -> repeat 3 { scale(2) }; tanh",
+     "p1: in -> repeat 1 { scale(2) }; tanh -> add(p1)"],
+)  # fmt: skip
+def test_a_value_before_a_repeat_is_printed(body: str) -> None:
+    text = f"{HEAD}superlayer p(x) {{ {body} }}\noutput y = p\noutput z = p.p1\n"
+    printed = unbuild(parse(text))
+    assert unbuild(parse(printed)) == printed
+    assert outputs(printed, x=[1, 2], z=[0, 0]) == outputs(text, x=[1, 2], z=[0, 0])

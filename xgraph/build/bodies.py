@@ -349,7 +349,7 @@ class Bodies:
         return Item(
             base, f"repeat {len(run)} {braced(lines)}",
             values_at(self._graph, f"{first.address}.in"), self._places.after(last.address),
-            label=_label(base), only_piped=True, is_array=True,
+            label=_label(base), only_piped=True, is_array=True, is_value=base in self._graph.points,
         )  # fmt: skip
 
     def _all_runs(self) -> dict[str, list[Scope]]:

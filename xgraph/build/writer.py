@@ -56,6 +56,8 @@ class Item:
     only_piped: bool = False
     """Whether its `inputs` may only stand before it, as those of a block."""
     is_array: bool = False
+    is_value: bool = False
+    """Of an array: whether its label is that of its last value too."""
     """A labelled `repeat`, which stands alone behind its label."""
     parts: list[Item] | None = None
     """The layers of a labelled chain."""
@@ -239,7 +241,9 @@ class Writer:
             below = 0
         self._settle(below)
         expr = self._joined(item, slots, below, single=True)
-        if item.is_array and not expr.flows:
+        if item.is_array and item.is_value:
+            expr.flows = False  # what stands before it makes the label one value too
+        elif item.is_array and not expr.flows:
             self.statements.append(self._places.all_of(expr.start, self._frame))
             expr.flows = True
         self._emit(expr, item)
