@@ -14,6 +14,7 @@ import xgraph
 from xgraph import driver
 from xgraph.cli import main
 from xgraph.diagnostics import DiagnosticError, InternalError
+from xgraph.driver.comparing import _difference
 
 TEXT = """network n
 param width = 4
@@ -46,7 +47,7 @@ class TestDifference:
     def test_finite_numbers_count(
         self, ours: list[float], theirs: list[float], apart: float
     ) -> None:
-        found = driver._difference(np.float32(ours), np.float32(theirs))
+        found = _difference(np.float32(ours), np.float32(theirs))
         assert found == pytest.approx(apart)
 
 
@@ -67,7 +68,7 @@ def test_a_model_that_alone_gives_no_numbers_is_our_fault(
 
 def test_what_cannot_be_compared_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnx")
-    monkeypatch.setattr("xgraph.driver.fitting_sizes", lambda low: None)
+    monkeypatch.setattr("xgraph.driver.comparing.fitting_sizes", lambda low: None)
     compiled = xgraph.compile(TEXT, "onnx", tmp_path / "n.onnx")
     assert (compiled.difference, compiled.unverified) == (None, "its values are too large")
     assert xgraph.compile(TEXT, "onnx", tmp_path / "n.onnx", verify=False).unverified is None

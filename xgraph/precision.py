@@ -139,11 +139,13 @@ def reduced(
     `DiagnosticError` (`imprecise`) where an output is further off than `max_error`, relative to
     its largest value, allows; and where that cannot be measured, unless anything is allowed.
     """
-    from xgraph.backends.onnx import in_memory
-    from xgraph.backends.onnx.precision import check_size
+    from xgraph.backends.onnx import check_size, in_memory
     from xgraph.runtime import Session
 
-    check_size(model)
+    check_size(
+        model, "only models of less than 2 GB can be brought to another precision",
+        help="write it as float32",
+    )  # fmt: skip
     bound = BOUNDS[precision] if max_error is None else float(max_error)
     batches = list(_checked(low, calibration) if calibration is not None else _random(low))
     wanted = _outputs(Session(in_memory(model)), batches)

@@ -58,13 +58,18 @@ def _contents(
 
 def in_memory(model: onnx.ModelProto) -> bytes:
     """A model as one message; `DiagnosticError` where that cannot hold it."""
-    if size_of(model) > LARGEST:
-        raise fail(
-            "too-large", "a model of 2 GB or more runs from a file alone",
-            help="`xgraph compile --to onnx`, and run what that writes",
-        )  # fmt: skip
+    check_size(
+        model, "a model of 2 GB or more runs from a file alone",
+        help="`xgraph compile --to onnx`, and run what that writes",
+    )  # fmt: skip
     written: bytes = model.SerializeToString()
     return written
+
+
+def check_size(model: onnx.ModelProto, told: str, *, help: str) -> None:  # noqa: A002
+    """`DiagnosticError` where one message cannot hold a model."""
+    if size_of(model) > LARGEST:
+        raise fail("too-large", told, help=help)
 
 
 def size_of(model: onnx.ModelProto) -> int:

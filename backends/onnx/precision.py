@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 from xgraph.backends.onnx.emitter import Array
-from xgraph.backends.onnx.files import LARGEST, size_of
 from xgraph.diagnostics import fail
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ _TYPE: dict[Half, str] = {"fp16": "tensor(float16)", "bf16": "tensor(bfloat16)"}
 def halved(model: onnx.ModelProto, precision: Half) -> onnx.ModelProto:
     """The model in `precision`, `model` left as it is; float32 at its inputs and outputs.
 
-    `DiagnosticError` where its operator set has no bfloat16, or it is too large for one message.
+    `DiagnosticError` where its operator set has no bfloat16. One message must hold the model.
     """
     import onnx
 
@@ -51,7 +50,6 @@ def halved(model: onnx.ModelProto, precision: Half) -> onnx.ModelProto:
             "unsupported-opset", f"opset {opset} has no convolutions in bf16",
             help=f"give one from {BF16_OPSET}, or none",
         )  # fmt: skip
-    check_size(model)
     made = onnx.ModelProto()
     made.CopyFrom(model)
     writer = _Writer(model, precision)
@@ -63,15 +61,6 @@ def halved(model: onnx.ModelProto, precision: Half) -> onnx.ModelProto:
         if value.name in writer.half:
             value.type.tensor_type.elem_type = _ELEMENT[precision]
     return made
-
-
-def check_size(model: onnx.ModelProto) -> None:
-    """`DiagnosticError` where a model does not fit into one message, as libraries need it."""
-    if size_of(model) > LARGEST:
-        raise fail(
-            "too-large", "only models of less than 2 GB can be brought to another precision",
-            help="write it as float32",
-        )  # fmt: skip
 
 
 @final

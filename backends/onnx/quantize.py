@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from xgraph.backends.onnx.emitter import Array
-from xgraph.backends.onnx.precision import check_size
 from xgraph.diagnostics import fail
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def quantized(model: onnx.ModelProto, batches: Sequence[Mapping[str, Array]]) ->
     of `QuantizeLinear` and `DequantizeLinear`; their ranges are those that `batches` of inputs
     have. Inputs and outputs stay float32, and `model` as it is.
 
-    `DiagnosticError` where it is too large for one message, or the library cannot quantise it.
+    `DiagnosticError` where the library cannot quantise it. One message must hold the model.
     """
     import onnx
     from onnxruntime.quantization import (
@@ -38,7 +37,6 @@ def quantized(model: onnx.ModelProto, batches: Sequence[Mapping[str, Array]]) ->
         quantize_static,
     )
 
-    check_size(model)
     given = onnx.ModelProto()
     given.CopyFrom(model)  # the library moves its tensors to a file
     _part_softmax(given.graph)

@@ -132,9 +132,11 @@ def test_an_equation_that_leaves_no_letter() -> None:
         parse("\n".join(["network n", *lines, ""]))
 
 
-def test_what_does_not_fit_into_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_fit_into_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = parse("network n\nmodality x: [4]\noutput y = x -> linear(3)\n")
     inputs = {"x": np.zeros((1, 4), "f4")}
     monkeypatch.setattr(files, "LARGEST", 32)
     with pytest.raises(DiagnosticError, match="of 2 GB or more runs from a file alone"):
         driver.run(graph, inputs)
+    with pytest.raises(DiagnosticError, match="only models of less than 2 GB"):
+        driver.compile(graph, "onnx", tmp_path / "n.onnx", precision="fp16")
